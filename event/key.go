@@ -1,0 +1,29 @@
+package event
+
+import "fmt"
+
+// A Key names a happening by the epochs that both its witness and its
+// consequences know.
+type Key string
+
+// ProcessKey is the newest change of a node's process (started, killed, ...).
+func ProcessKey(node string) Key { return Key("process/" + node) }
+
+// SessionKey is the end of one broker epoch's session (gone, expired).
+func SessionKey(broker int32, epoch int64) Key {
+	return Key(fmt.Sprintf("session/%d/%d", broker, epoch))
+}
+
+// RegistrationKey is a broker's registration, unfencing or fencing under one epoch.
+func RegistrationKey(broker int32, epoch int64) Key {
+	return Key(fmt.Sprintf("registration/%d/%d", broker, epoch))
+}
+
+// LeaderKey is the election that began a leader epoch.
+func LeaderKey(topic string, partition, leaderEpoch int32) Key {
+	return Key(fmt.Sprintf("leader/%s/%d/%d", topic, partition, leaderEpoch))
+}
+
+// BrokerNode and CoordinatorNode name nodes in events.
+func BrokerNode(id int32) string      { return fmt.Sprintf("broker-%d", id) }
+func CoordinatorNode(id int32) string { return fmt.Sprintf("coordinator-%d", id) }

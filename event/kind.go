@@ -1,0 +1,53 @@
+package event
+
+// A Kind says what happened. The comments name what Data holds.
+type Kind string
+
+// What happens to processes: emitted by the cluster.
+const (
+	BrokerStarted       Kind = "broker.started"
+	BrokerStopped       Kind = "broker.stopped" // controlled shutdown ended
+	BrokerKilled        Kind = "broker.killed"
+	BrokerPoweredOff    Kind = "broker.powered-off"
+	BrokerPaused        Kind = "broker.paused"
+	BrokerResumed       Kind = "broker.resumed"
+	BrokerFailed        Kind = "broker.failed" // it gave up by itself: "error"
+	CoordinatorStarted  Kind = "coordinator.started"
+	CoordinatorKilled   Kind = "coordinator.killed"
+	CoordinatorPowerOff Kind = "coordinator.powered-off"
+	CoordinatorPaused   Kind = "coordinator.paused"
+	CoordinatorResumed  Kind = "coordinator.resumed"
+	FaultInjected       Kind = "fault.injected" // "fault" (id), "what"
+	FaultHealed         Kind = "fault.healed"   // "fault", "what"
+	Lost                Kind = "event.lost"     // a slow reader missed "count" events
+)
+
+// What the coordinator decides: emitted once per metadata offset, but for the
+// first three, which are observations of the active coordinator.
+const (
+	CoordinatorActive  Kind = "coordinator.active" // "term"
+	BrokerGone         Kind = "broker.gone"        // its process refused a connection: "broker", "epoch"
+	SessionExpired     Kind = "session.expired"    // silence: "broker", "epoch", "silent" (time.Duration)
+	BrokerRegistered   Kind = "broker.registered"  // "broker", "epoch", "clean" (bool)
+	BrokerUnfenced     Kind = "broker.unfenced"    // "broker", "epoch"
+	BrokerFenced       Kind = "broker.fenced"      // "broker", "epoch", "reason"
+	BrokerShuttingDown Kind = "broker.shutting-down"
+	TopicCreated       Kind = "topic.created"  // "partitions", "rf"
+	TopicDeleted       Kind = "topic.deleted"  //
+	LeaderElected      Kind = "leader.elected" // "leader", "epoch", "why", "from" (old leader, -1 none), "unclean" (bool)
+	LeaderLost         Kind = "leader.lost"    // nobody is eligible: "from", "epoch"
+	ISRShrunk          Kind = "isr.shrunk"     // "isr", "left" ([]int32 both)
+	ISRGrown           Kind = "isr.grown"      // "isr", "joined"
+	ELRChanged         Kind = "elr.changed"    // "elr"
+)
+
+// What replicas do: emitted by the broker that hosts them.
+const (
+	LogRecovered  Kind = "log.recovered" // "leo", "torn" (bytes cut from the tail)
+	LogTruncated  Kind = "log.truncated" // "from", "to" (offsets), "why"
+	LogReset      Kind = "log.reset"     // "to": everything dropped, refetched from there
+	EpochStarted  Kind = "epoch.started" // this replica leads: "epoch", "offset"
+	HWAdvanced    Kind = "hw.advanced"   // "hw"; only on request
+	CaughtUp      Kind = "replica.caught-up"
+	FetcherFailed Kind = "fetcher.failed" // "leader", "error"; once per outage
+)
