@@ -1,0 +1,45 @@
+# Bare `make` prints the targets.
+GO ?= go
+TAGS ?= synctests# makes the Kafka client of the tests hold no mutex across a wait, as virtual time needs
+
+.PHONY: help
+help: ## print this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## kill a partition's leader under load and watch
+	$(GO) run ./examples/failover
+
+.PHONY: test
+test: ## all tests, under two minutes
+	$(GO) test -tags $(TAGS) ./...
+
+.PHONY: race
+race: ## all tests under the race detector
+	$(GO) test -race -tags $(TAGS) ./...
+
+.PHONY: often
+often: ## what depends on timing, a hundred times over
+	$(GO) test -tags $(TAGS) -count=100 -timeout 60m . ./brokertest ./broker ./coordinator ./replication
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME (default 30s)
+	./.ci/fuzz $(or $(FUZZTIME),30s)
+
+.PHONY: scenarios
+scenarios: ## rewrite the expectations of the scenario files; read the diff before committing it
+	$(GO) test ./replication ./coordinator/state -rewrite
+
+.PHONY: bench
+bench: ## every benchmark once
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./bench ./partition ./replication ./coordinator/state ./internal/network
+
+.PHONY: lint
+lint: ## gofmt, go vet and golangci-lint
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
+	$(GO) vet -tags $(TAGS) ./...
+	golangci-lint run
+
+.PHONY: ci
+ci: ## what decides whether a change lands
+	bash .ci/run
