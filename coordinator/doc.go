@@ -1,0 +1,2 @@
+// Package coordinator decides the state of the cluster.
+package coordinator
