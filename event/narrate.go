@@ -1,0 +1,261 @@
+package event
+
+import (
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Narrate says in plain words what happened:
+//
+//	broker 2 is gone: its port refuses connections
+//	orders-0: broker 3 leads, epoch 4 (first live replica in the ISR), before: broker 2
+func Narrate(e Event) string {
+	if tell, ok := words[e.Kind]; ok {
+		return tell(e)
+	}
+	return fmt.Sprintf("%s %s", e.Kind, e.subject())
+}
+
+// A Narrator tells events with the time since Zero in front. The zero Narrator
+// counts from the first event that it tells.
+type Narrator struct {
+	Zero time.Time
+	// Skip leaves these kinds out.
+	Skip []Kind
+}
+
+// Line is one line of the narration, without its end. It is "" for a kind to skip.
+func (n *Narrator) Line(e Event) string {
+	if slices.Contains(n.Skip, e.Kind) {
+		return ""
+	}
+	return n.Say(e.Time, Narrate(e))
+}
+
+// Say puts the time since Zero in front of words that are no event's.
+func (n *Narrator) Say(at time.Time, words string) string {
+	if n.Zero.IsZero() {
+		n.Zero = at
+	}
+	return Elapsed(at.Sub(n.Zero)) + "  " + words
+}
+
+// Tell writes a line for each event until the sequence ends or w fails.
+func (n *Narrator) Tell(w io.Writer, events iter.Seq[Event]) error {
+	for e := range events {
+		if line := n.Line(e); line != "" {
+			if _, err := fmt.Fprintln(w, line); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Elapsed writes a duration ten characters wide: milliseconds first, seconds
+// from ten of them on.
+func Elapsed(d time.Duration) string {
+	if d.Abs() < 10*time.Second {
+		return fmt.Sprintf("%7.1f ms", float64(d)/float64(time.Millisecond))
+	}
+	return fmt.Sprintf("%7.1f s ", d.Seconds())
+}
+
+var words = map[Kind]func(Event) string{
+	BrokerStarted:       process("is started"),
+	BrokerStopped:       process("is stopped, having handed over what it led"),
+	BrokerKilled:        process("is killed"),
+	BrokerPoweredOff:    process("loses power"),
+	BrokerPaused:        process("is paused"),
+	BrokerResumed:       process("goes on"),
+	BrokerFailed:        func(e Event) string { return fmt.Sprintf("%s gave up: %v", e.who(), e.get("error")) },
+	CoordinatorStarted:  process("is started"),
+	CoordinatorKilled:   process("is killed"),
+	CoordinatorPowerOff: process("loses power"),
+	CoordinatorPaused:   process("is paused"),
+	CoordinatorResumed:  process("goes on"),
+	FaultInjected:       func(e Event) string { return fmt.Sprintf("fault %v: %v", e.get("fault"), e.get("what")) },
+	FaultHealed:         func(e Event) string { return fmt.Sprintf("fault %v healed: %v", e.get("fault"), e.get("what")) },
+	Lost:                func(e Event) string { return fmt.Sprintf("(%v earlier events are no longer remembered)", e.get("count")) },
+
+	CoordinatorActive:  func(e Event) string { return fmt.Sprintf("%s is active, term %v", e.who(), e.get("term")) },
+	BrokerGone:         about("is gone: its port refuses connections"),
+	SessionExpired:     sessionExpired,
+	BrokerRegistered:   brokerRegistered,
+	BrokerUnfenced:     about("is unfenced: it may lead and join ISRs"),
+	BrokerFenced:       brokerFenced,
+	BrokerShuttingDown: about("is shutting down: its leaderships move first"),
+	TopicCreated:       topicCreated,
+	TopicDeleted:       func(e Event) string { return fmt.Sprintf("topic %s is deleted", e.Topic) },
+	LeaderElected:      leaderElected,
+	LeaderLost:         leaderLost,
+	ISRShrunk:          isrChanged("shrinks", "left", "out"),
+	ISRGrown:           isrChanged("grows", "joined", "in"),
+	ELRChanged:         elrChanged,
+
+	LogRecovered:  logRecovered,
+	LogTruncated:  logTruncated,
+	LogReset:      func(e Event) string { return fmt.Sprintf("%s drops its log and refetches from %v", e.replica(), e.get("to")) },
+	EpochStarted:  epochStarted,
+	HWAdvanced:    func(e Event) string { return fmt.Sprintf("%s: high watermark %v", e.replica(), e.get("hw")) },
+	CaughtUp:      func(e Event) string { return fmt.Sprintf("%s has caught up", e.replica()) },
+	FetcherFailed: fetcherFailed,
+}
+
+// process tells what happened to the node that the event names.
+func process(what string) func(Event) string {
+	return func(e Event) string { return e.who() + " " + what }
+}
+
+// about tells what the coordinator thinks of the broker in Data.
+func about(what string) func(Event) string {
+	return func(e Event) string { return fmt.Sprintf("broker %v %s", e.get("broker"), what) }
+}
+
+func sessionExpired(e Event) string {
+	silent, _ := e.get("silent").(time.Duration)
+	return fmt.Sprintf("broker %v was silent for %v: its session has expired", e.get("broker"), silent.Round(time.Millisecond))
+}
+
+func brokerRegistered(e Event) string {
+	s := fmt.Sprintf("broker %v registers, broker epoch %v", e.get("broker"), e.get("epoch"))
+	if clean, ok := e.get("clean").(bool); ok && !clean {
+		s += ", without proof that its log is whole"
+	}
+	return s
+}
+
+func brokerFenced(e Event) string {
+	s := fmt.Sprintf("broker %v is fenced: it leaves every ISR", e.get("broker"))
+	if why, ok := e.get("reason").(string); ok && why != "" {
+		s += " (" + why + ")"
+	}
+	return s
+}
+
+func topicCreated(e Event) string {
+	return fmt.Sprintf("topic %s is created: %v partitions, replication factor %v", e.Topic, e.get("partitions"), e.get("rf"))
+}
+
+func leaderElected(e Event) string {
+	s := fmt.Sprintf("%s: broker %v leads, epoch %v", e.partition(), e.get("leader"), e.get("epoch"))
+	if why, ok := e.get("why").(string); ok && why != "" {
+		s += " (" + why + ")"
+	}
+	if unclean, _ := e.get("unclean").(bool); unclean {
+		s += ", UNCLEAN: acknowledged records may be lost"
+	}
+	if from, ok := number(e.get("from")); ok && from >= 0 && fmt.Sprint(from) != fmt.Sprint(e.get("leader")) {
+		s += fmt.Sprintf(", before: broker %d", from)
+	}
+	return s
+}
+
+func leaderLost(e Event) string {
+	s := e.partition() + ": nobody may lead"
+	if from, ok := number(e.get("from")); ok && from >= 0 {
+		s += fmt.Sprintf(", broker %d was the last", from)
+	}
+	return s
+}
+
+func isrChanged(verb, key, way string) func(Event) string {
+	return func(e Event) string {
+		return fmt.Sprintf("%s: ISR %s to %s, %s %s", e.partition(), verb, set(e.get("isr")), way+":", list(e.get(key)))
+	}
+}
+
+func elrChanged(e Event) string {
+	if elr := set(e.get("elr")); elr != "{}" {
+		return fmt.Sprintf("%s: ELR is %s: out of sync, yet they hold all that is committed", e.partition(), elr)
+	}
+	return e.partition() + ": ELR is empty"
+}
+
+func logRecovered(e Event) string {
+	s := fmt.Sprintf("%s: log recovered up to offset %v", e.replica(), e.get("leo"))
+	if torn, ok := number(e.get("torn")); ok && torn > 0 {
+		s += fmt.Sprintf(", %d torn bytes cut from its tail", torn)
+	}
+	return s
+}
+
+func logTruncated(e Event) string {
+	s := fmt.Sprintf("%s: log truncated from %v to %v", e.replica(), e.get("from"), e.get("to"))
+	if why, ok := e.get("why").(string); ok && why != "" {
+		s += " (" + why + ")"
+	}
+	return s
+}
+
+func epochStarted(e Event) string {
+	return fmt.Sprintf("%s: epoch %v begins at offset %v", e.replica(), e.get("epoch"), e.get("offset"))
+}
+
+func fetcherFailed(e Event) string {
+	return fmt.Sprintf("%s cannot fetch from broker %v: %v", e.who(), e.get("leader"), e.get("error"))
+}
+
+// who is the event's node in words: "broker 2" for "broker-2".
+func (e Event) who() string {
+	if e.Node == "" {
+		return "the cluster"
+	}
+	return strings.Replace(e.Node, "-", " ", 1)
+}
+
+func (e Event) partition() string { return fmt.Sprintf("%s-%d", e.Topic, e.Part) }
+
+// replica is "orders-0 on broker 2".
+func (e Event) replica() string { return e.partition() + " on " + e.who() }
+
+// subject is whatever the event says it is about.
+func (e Event) subject() string {
+	switch {
+	case e.Topic != "" && e.Part >= 0 && e.Node != "":
+		return e.replica()
+	case e.Topic != "" && e.Part >= 0:
+		return e.partition()
+	case e.Topic != "":
+		return e.Topic
+	}
+	return e.who()
+}
+
+func (e Event) get(key string) any {
+	if v, ok := e.Data[key]; ok {
+		return v
+	}
+	return "?"
+}
+
+func number(v any) (int64, bool) {
+	switch v := v.(type) {
+	case int:
+		return int64(v), true
+	case int32:
+		return int64(v), true
+	case int64:
+		return v, true
+	}
+	return 0, false
+}
+
+// set writes broker ids as {1,2,3}, list as 1,2,3.
+func set(v any) string { return "{" + list(v) + "}" }
+
+func list(v any) string {
+	ids, ok := v.([]int32)
+	if !ok {
+		return fmt.Sprint(v)
+	}
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = fmt.Sprint(id)
+	}
+	return strings.Join(texts, ",")
+}
