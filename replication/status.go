@@ -1,0 +1,59 @@
+package replication
+
+import (
+	"time"
+
+	"github.com/brokersim/brokersim/metadata"
+	"github.com/brokersim/brokersim/partition"
+)
+
+// A Role is what a replica does for its partition.
+type Role int8
+
+const (
+	// NoRole: nothing was applied yet, a role change is pending, or the replica is closed.
+	NoRole Role = iota
+	// Following: it copies the leader's log, or waits for a leader to appear.
+	Following
+	// Leading: it takes appends and serves reads.
+	Leading
+)
+
+func (r Role) String() string {
+	switch r {
+	case Following:
+		return "follower"
+	case Leading:
+		return "leader"
+	}
+	return "none"
+}
+
+// A Status is what one replica knows, at one moment.
+type Status struct {
+	Topic          string
+	ID             metadata.TopicPartition
+	Broker         int32
+	Role           Role
+	Leader         int32 // that it knows of; metadata.NoLeader if none
+	LeaderEpoch    int32
+	PartitionEpoch int32
+	LogStartOffset int64
+	LogEndOffset   int64
+	HighWatermark  int64
+	EpochStarts    []partition.EpochStart
+	ISR            []int32 // committed, as this replica knows it
+
+	// Of a leader only.
+	EpochStartOffset int64            // where its leader epoch began
+	MaximalISR       []int32          // ISR and what is proposed to join it
+	Followers        []FollowerStatus // in the order of assignment
+}
+
+// A FollowerStatus is what a leader knows of one follower.
+type FollowerStatus struct {
+	Broker       int32
+	LogEndOffset int64     // -1: it has not fetched in this leader epoch
+	LastCaughtUp time.Time // zero: never in this leader epoch
+	InSync       bool      // in the committed ISR
+}
