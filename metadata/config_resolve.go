@@ -161,6 +161,9 @@ func (c *BrokerConfig) Topic(overrides map[string]string) TopicConfig {
 // multiplied by f, whatever it was set to: at least 1 ms unless it was 0, and at
 // most 24 days. f is above 0.
 func (c *BrokerConfig) Scaled(f float64) *BrokerConfig {
+	if !(f > 0) {
+		return c // not a number either
+	}
 	s := *c
 	s.values = maps.Clone(c.values)
 	for i := range configDefs {

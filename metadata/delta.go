@@ -4,7 +4,10 @@ import "maps"
 
 // A Delta is one change of the Image. The coordinator numbers the deltas of a
 // command with the command's metadata offset; brokers apply them in that order.
-type Delta interface{ apply(*Image) }
+type Delta interface {
+	apply(*edit)
+	encode(*Encoder)
+}
 
 // BrokerRegistered replaces what is known of a broker: its registration, its
 // fencing and its shutting down alike.
@@ -38,68 +41,92 @@ type ProducerIDsAllocated struct{ Next int64 }
 func (im *Image) Apply(offset int64, deltas []Delta) *Image {
 	next := *im
 	next.offset = offset
-	// Top-level maps are copied when a delta touches them; topics when they change.
-	var brokers, topics bool
-	owned := map[UUID]bool{}
+	e := edit{Image: &next}
 	for _, d := range deltas {
-		switch d := d.(type) {
-		case BrokerRegistered:
-			if !brokers {
-				next.brokers, brokers = cloneMap(next.brokers), true
-			}
-		case ProducerIDsAllocated:
-		default:
-			if !topics {
-				next.topics, next.names, topics = cloneMap(next.topics), cloneMap(next.names), true
-			}
-			if p, ok := d.(PartitionChanged); ok && !owned[p.Topic] {
-				owned[p.Topic] = true
-				if t := next.topics[p.Topic]; t != nil {
-					c := *t
-					c.Partitions = append([]Partition(nil), t.Partitions...)
-					next.topics[p.Topic] = &c
-				}
-			}
-		}
-		d.apply(&next)
+		d.apply(&e)
 	}
 	return &next
 }
 
-func (d BrokerRegistered) apply(im *Image) { im.brokers[d.Broker.ID] = d.Broker }
+// edit is an image that is being made out of another one: what it is about to
+// write into, it copies first, once.
+type edit struct {
+	*Image
+	ownBrokers, ownTopics, ownNames bool
+	own                             map[UUID]bool // topics whose struct and partitions are ours
+}
 
-func (d TopicCreated) apply(im *Image) {
+func (e *edit) writableBrokers() map[int32]Broker {
+	if !e.ownBrokers {
+		e.brokers, e.ownBrokers = cloneMap(e.brokers), true
+	}
+	return e.brokers
+}
+
+func (e *edit) writableTopics() map[UUID]*Topic {
+	if !e.ownTopics {
+		e.topics, e.ownTopics = cloneMap(e.topics), true
+		e.own = map[UUID]bool{}
+	}
+	return e.topics
+}
+
+func (e *edit) writableNames() map[string]UUID {
+	if !e.ownNames {
+		e.names, e.ownNames = cloneMap(e.names), true
+	}
+	return e.names
+}
+
+// writableTopic returns the topic to write into, or nil if there is none.
+func (e *edit) writableTopic(id UUID) *Topic {
+	t := e.topics[id]
+	if t == nil || e.ownTopics && e.own[id] {
+		return t
+	}
+	topics := e.writableTopics()
+	c := *t
+	c.Partitions = append([]Partition(nil), t.Partitions...)
+	topics[id], e.own[id] = &c, true
+	return &c
+}
+
+func (d BrokerRegistered) apply(e *edit) { e.writableBrokers()[d.Broker.ID] = d.Broker }
+
+func (d TopicCreated) apply(e *edit) {
+	TopicDeleted{ID: d.Topic.ID}.apply(e) // an id names one topic, whatever we are told
+	if old, ok := e.names[d.Topic.Name]; ok {
+		TopicDeleted{ID: old}.apply(e)
+	}
 	t := d.Topic
-	// A later delta of the same batch may write into Partitions in place.
 	t.Partitions = append([]Partition(nil), t.Partitions...)
-	im.topics[t.ID] = &t
-	im.names[t.Name] = t.ID
+	e.writableTopics()[t.ID] = &t
+	e.own[t.ID] = true
+	e.writableNames()[t.Name] = t.ID
 }
 
-func (d TopicDeleted) apply(im *Image) {
-	if t := im.topics[d.ID]; t != nil {
-		delete(im.topics, d.ID)
-		if im.names[t.Name] == d.ID {
-			delete(im.names, t.Name)
-		}
+func (d TopicDeleted) apply(e *edit) {
+	if t := e.topics[d.ID]; t != nil {
+		delete(e.writableTopics(), d.ID)
+		delete(e.writableNames(), t.Name)
 	}
 }
 
-func (d TopicConfigured) apply(im *Image) {
-	if t := im.topics[d.ID]; t != nil {
-		c := *t
-		c.Configs = maps.Clone(d.Configs)
-		im.topics[d.ID] = &c
+func (d TopicConfigured) apply(e *edit) {
+	if t := e.writableTopic(d.ID); t != nil {
+		t.Configs = maps.Clone(d.Configs)
 	}
 }
 
-func (d PartitionChanged) apply(im *Image) {
-	if t := im.topics[d.Topic]; t != nil && int(d.Partition) < len(t.Partitions) {
-		t.Partitions[d.Partition] = d.State
+func (d PartitionChanged) apply(e *edit) {
+	t := e.topics[d.Topic]
+	if t == nil || d.Partition < 0 || int(d.Partition) >= len(t.Partitions) {
+		return
 	}
+	e.writableTopic(d.Topic).Partitions[d.Partition] = d.State
 }
 
-func (d ProducerIDsAllocated) apply(im *Image) { im.nextProducerID = d.Next }
+func (d ProducerIDsAllocated) apply(e *edit) { e.nextProducerID = d.Next }
 
 func cloneMap[K comparable, V any](m map[K]V) map[K]V {
 	c := make(map[K]V, len(m)+1)
