@@ -17,6 +17,7 @@ type Event struct {
 	// Because names the key of this event's own cause. Neither travels between
 	// nodes: both sides derive the key from epochs that they know anyway.
 	Key     Key   `json:"-"`
+	Also    Key   `json:"-"` // a second key, where one happening is known by two
 	Because []Key `json:"-"` // the first key that is known wins
 }
 

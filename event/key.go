@@ -6,8 +6,12 @@ import "fmt"
 // consequences know.
 type Key string
 
-// ProcessKey is the newest change of a node's process (started, killed, ...).
+// ProcessKey is the newest thing that befell a node from outside: it was
+// started, killed, paused, cut off, ...
 func ProcessKey(node string) Key { return Key("process/" + node) }
+
+// FaultKey is a fault that somebody injected.
+func FaultKey(id int) Key { return Key(fmt.Sprintf("fault/%d", id)) }
 
 // SessionKey is the end of one broker epoch's session (gone, expired).
 func SessionKey(broker int32, epoch int64) Key {

@@ -17,9 +17,10 @@ const (
 	CoordinatorPowerOff Kind = "coordinator.powered-off"
 	CoordinatorPaused   Kind = "coordinator.paused"
 	CoordinatorResumed  Kind = "coordinator.resumed"
-	FaultInjected       Kind = "fault.injected" // "fault" (id), "what"
-	FaultHealed         Kind = "fault.healed"   // "fault", "what"
-	Lost                Kind = "event.lost"     // a slow reader missed "count" events
+	CoordinatorFailed   Kind = "coordinator.failed" // it gave up by itself: "error"
+	FaultInjected       Kind = "fault.injected"     // "fault" (id), "what"
+	FaultHealed         Kind = "fault.healed"       // "fault", "what"
+	Lost                Kind = "event.lost"         // a slow reader missed "count" events
 )
 
 // What the coordinator decides: emitted once per metadata offset, but for the

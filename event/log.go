@@ -83,10 +83,12 @@ func (l *Log) recordLocked(e Event) {
 	} else {
 		l.ring[(e.Seq-1)%uint64(len(l.ring))] = e
 	}
-	if e.Key != "" {
-		l.keys[e.Key] = e.Seq
-		l.forgetLocked()
+	for _, k := range []Key{e.Key, e.Also} {
+		if k != "" {
+			l.keys[k] = e.Seq
+		}
 	}
+	l.forgetLocked()
 }
 
 // forgetLocked drops the keys of events that left the ring, once there are as

@@ -72,15 +72,18 @@ var words = map[Kind]func(Event) string{
 	BrokerPoweredOff:    process("loses power"),
 	BrokerPaused:        process("is paused"),
 	BrokerResumed:       process("goes on"),
-	BrokerFailed:        func(e Event) string { return fmt.Sprintf("%s gave up: %v", e.who(), e.get("error")) },
+	BrokerFailed:        gaveUp,
 	CoordinatorStarted:  process("is started"),
 	CoordinatorKilled:   process("is killed"),
 	CoordinatorPowerOff: process("loses power"),
 	CoordinatorPaused:   process("is paused"),
 	CoordinatorResumed:  process("goes on"),
+	CoordinatorFailed:   gaveUp,
 	FaultInjected:       func(e Event) string { return fmt.Sprintf("fault %v: %v", e.get("fault"), e.get("what")) },
 	FaultHealed:         func(e Event) string { return fmt.Sprintf("fault %v healed: %v", e.get("fault"), e.get("what")) },
-	Lost:                func(e Event) string { return fmt.Sprintf("(%v earlier events are no longer remembered)", e.get("count")) },
+	Lost: func(e Event) string {
+		return fmt.Sprintf("(%v earlier events are no longer remembered)", e.get("count"))
+	},
 
 	CoordinatorActive:  func(e Event) string { return fmt.Sprintf("%s is active, term %v", e.who(), e.get("term")) },
 	BrokerGone:         about("is gone: its port refuses connections"),
@@ -97,9 +100,11 @@ var words = map[Kind]func(Event) string{
 	ISRGrown:           isrChanged("grows", "joined", "in"),
 	ELRChanged:         elrChanged,
 
-	LogRecovered:  logRecovered,
-	LogTruncated:  logTruncated,
-	LogReset:      func(e Event) string { return fmt.Sprintf("%s drops its log and refetches from %v", e.replica(), e.get("to")) },
+	LogRecovered: logRecovered,
+	LogTruncated: logTruncated,
+	LogReset: func(e Event) string {
+		return fmt.Sprintf("%s drops its log and refetches from %v", e.replica(), e.get("to"))
+	},
 	EpochStarted:  epochStarted,
 	HWAdvanced:    func(e Event) string { return fmt.Sprintf("%s: high watermark %v", e.replica(), e.get("hw")) },
 	CaughtUp:      func(e Event) string { return fmt.Sprintf("%s has caught up", e.replica()) },
@@ -110,6 +115,8 @@ var words = map[Kind]func(Event) string{
 func process(what string) func(Event) string {
 	return func(e Event) string { return e.who() + " " + what }
 }
+
+func gaveUp(e Event) string { return fmt.Sprintf("%s gave up: %v", e.who(), e.get("error")) }
 
 // about tells what the coordinator thinks of the broker in Data.
 func about(what string) func(Event) string {
