@@ -69,7 +69,8 @@ func (c *checker) replica(r Replica) {
 		"broker %d: log start %d, high watermark %d and log end %d are out of order", r.Broker, r.LogStart, r.HW, r.LEO)
 	for i, b := range r.Batches {
 		c.must(b.Base <= b.Last, "broker %d: batch %d ends at %d", r.Broker, b.Base, b.Last)
-		c.must(b.Epoch <= r.LeaderEpoch, "broker %d: batch %d is of epoch %d, newer than %d", r.Broker, b.Base, b.Epoch, r.LeaderEpoch)
+		c.must(b.Epoch <= c.view.Decided.LeaderEpoch, "broker %d: batch %d is of epoch %d, and the newest is %d",
+			r.Broker, b.Base, b.Epoch, c.view.Decided.LeaderEpoch)
 		if i > 0 {
 			before := r.Batches[i-1]
 			c.must(b.Base == before.Last+1, "broker %d: batch %d does not follow offset %d", r.Broker, b.Base, before.Last)

@@ -21,8 +21,8 @@
 //
 //   - log start ≤ high watermark ≤ log end
 //   - the leader's high watermark is not above the smallest log end of its maximal ISR
-//   - offsets are dense and rising, epochs do not fall, and none is above what
-//     the replica has heard of
+//   - offsets are dense and rising, epochs do not fall, and none is above the
+//     newest that was decided
 //   - any two logs agree, byte for byte, below both of their high watermarks
 //   - every member of ISR and ELR reaches the highest high watermark that any
 //     leader of this epoch has
