@@ -5,7 +5,10 @@ import "github.com/brokersim/brokersim/metadata"
 // A Command is one entry of the Raft log: what somebody asks of the cluster's
 // state. It carries everything that its effect depends on beside the state
 // itself, also the random seed, and names the epochs that it presumes.
-type Command interface{ isCommand() }
+type Command interface {
+	apply(*work)
+	encode(*metadata.Encoder)
+}
 
 // RegisterBroker announces a broker's process. The metadata offset of the command
 // becomes its broker epoch. Only ID, Incarnation, Rack and Endpoints of Broker
@@ -75,7 +78,9 @@ type PartitionChange struct {
 	LeaderEpoch    int32
 	PartitionEpoch int32
 	ISR            []ISRMember
-	Recovered      bool // the leader has recovered from its unclean election
+	// Recovered is false only while the leader has not yet recovered from an unclean
+	// election; until then it may have no company in the ISR.
+	Recovered bool
 }
 
 // An ISRMember is a broker under the epoch that the leader knows it by, -1 if
@@ -99,18 +104,5 @@ type AllocateProducerIDs struct {
 	Count       int32
 }
 
-func (RegisterBroker) isCommand()      {}
-func (FenceBroker) isCommand()         {}
-func (UnfenceBroker) isCommand()       {}
-func (BeginShutdown) isCommand()       {}
-func (CreateTopics) isCommand()        {}
-func (DeleteTopics) isCommand()        {}
-func (AlterPartitions) isCommand()     {}
-func (ElectLeaders) isCommand()        {}
-func (AllocateProducerIDs) isCommand() {}
-
-// EncodeCommand writes a command as one entry of the Raft log.
-func EncodeCommand(c Command) []byte { panic("not built yet") }
-
-// DecodeCommand reads what EncodeCommand wrote.
-func DecodeCommand(b []byte) (Command, error) { panic("not built yet") }
+// ProducerIDBlock is how many producer ids a broker takes at a time (KIP-730).
+const ProducerIDBlock = 1000

@@ -51,13 +51,14 @@ type Election struct {
 
 // An ISRChange is one change of who is in sync or eligible.
 type ISRChange struct {
-	ID         metadata.TopicPartition
-	Topic      string
-	ISR        []int32 // as it is now
-	Left       []int32
-	Joined     []int32
-	ELR        []int32 // as it is now
-	ELRChanged bool
+	ID          metadata.TopicPartition
+	Topic       string
+	LeaderEpoch int32   // as it is now
+	ISR         []int32 // as it is now
+	Left        []int32
+	Joined      []int32
+	ELR         []int32 // as it is now
+	ELRChanged  bool
 }
 
 // A CreatedTopic answers for one topic of CreateTopics.
