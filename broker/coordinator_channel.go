@@ -1,0 +1,271 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/brokersim/brokersim/metadata"
+	"github.com/brokersim/brokersim/wire"
+)
+
+// A quorum is what a broker knows of the coordinator nodes: where they are and
+// which one is active as far as was seen last. The broker's channels share it, so
+// that what one of them learns helps the others.
+type quorum struct {
+	addrs []string
+
+	mu     sync.Mutex
+	active int             // index of the node that last answered as the active one
+	era    context.Context // ends when active changes
+	end    context.CancelFunc
+	silent []time.Time // until when a node that did not answer is tried last
+}
+
+func newQuorum(addrs []string) *quorum {
+	q := &quorum{addrs: addrs, silent: make([]time.Time, len(addrs))}
+	q.era, q.end = context.WithCancel(context.Background())
+	return q
+}
+
+// believed returns the node that seems to be the active one, and a context that
+// ends when another one does.
+func (q *quorum) believed() (node int, era context.Context) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.active, q.era
+}
+
+// answered notes that node spoke as the active coordinator.
+func (q *quorum) answered(node int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.silent[node] = time.Time{}
+	if q.active != node {
+		q.active = node
+		q.end()
+		q.era, q.end = context.WithCancel(context.Background())
+	}
+}
+
+// unanswered notes that node said nothing in the time that it had.
+func (q *quorum) unanswered(node int, until time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.silent[node] = until
+}
+
+// next chooses the node to try: the believed one first, then the others in
+// turn. A node that was silent lately is passed over unless all were. ok is false
+// when the round is over.
+func (q *quorum) next(tried []bool, now time.Time) (node int, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	spoken := false // somebody may be tried who was not silent
+	for i := range q.addrs {
+		spoken = spoken || !now.Before(q.silent[i])
+	}
+	for i := range q.addrs {
+		n := (q.active + i) % len(q.addrs)
+		if !tried[n] && (!spoken || !now.Before(q.silent[n])) {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+// A coordinatorChannel carries requests to the active coordinator, whichever
+// node that is. It has one connection to each node, made when first needed, and
+// begins no goroutine but those of wire.Client. Do may be called concurrently.
+type coordinatorChannel struct {
+	quorum   *quorum
+	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
+	clientID string
+	limit    time.Duration // how long one node may take to answer
+	pass     func() error  // the gate
+
+	mu      sync.Mutex
+	clients []*wire.Client
+	retired sync.WaitGroup // clients that are being closed
+	closed  bool
+	rng     *rand.Rand
+}
+
+func newCoordinatorChannel(cfg Config, q *quorum, purpose uint64, limit time.Duration) *coordinatorChannel {
+	return &coordinatorChannel{
+		quorum: q, dial: cfg.Dial, limit: limit, pass: cfg.Gate.Pass,
+		clientID: fmt.Sprintf("broker-%d", cfg.ID),
+		clients:  make([]*wire.Client, len(q.addrs)),
+		rng:      rand.New(rand.NewPCG(cfg.Seed, purpose)),
+	}
+}
+
+// Do sends req to the active coordinator and returns its answer. A node that is
+// not active, refuses, resets or keeps silent makes it try the next one; once
+// all were tried, a short pause. It gives up only when ctx ends, and says what
+// it met last. A request may have been carried out even if no answer came, and
+// may be sent again.
+func (c *coordinatorChannel) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
+	var last error
+	for {
+		tried := make([]bool, len(c.quorum.addrs))
+		for {
+			node, ok := c.quorum.next(tried, time.Now())
+			if !ok {
+				break
+			}
+			tried[node] = true
+			resp, err := c.try(ctx, node, req)
+			if err == nil {
+				c.quorum.answered(node)
+				return resp, nil
+			}
+			if ctx.Err() != nil {
+				break
+			}
+			last = err
+		}
+		if err := c.rest(ctx); err != nil {
+			return nil, unreachable(err, last)
+		}
+	}
+}
+
+// unreachable is the error of a request that found no active coordinator.
+func unreachable(ended, last error) error {
+	if last == nil {
+		return fmt.Errorf("%w: no coordinator answered: %w", metadata.ErrBrokerNotAvailable, ended)
+	}
+	return fmt.Errorf("%w: no coordinator answered: %w; the last one: %w", metadata.ErrBrokerNotAvailable, ended, last)
+}
+
+// try asks one node. Time is bounded, and it ends early when another node turns
+// out to be the active one: what this one still says would not count.
+func (c *coordinatorChannel) try(ctx context.Context, node int, req kmsg.Request) (kmsg.Response, error) {
+	active, era := c.quorum.believed()
+	if active != node {
+		era = context.Background() // looking around: let the node say no by itself
+	}
+	resp, err := c.ask(ctx, node, req, era)
+	if err != nil {
+		return nil, err
+	}
+	if err := wire.Err(topCode(resp)); errors.Is(err, metadata.ErrNotController) {
+		return nil, fmt.Errorf("%s: %w", c.quorum.addrs[node], err)
+	}
+	return resp, nil
+}
+
+// ask sends req to one node and awaits the answer for at most the limit, and not
+// beyond the end of era.
+func (c *coordinatorChannel) ask(ctx context.Context, node int, req kmsg.Request, era context.Context) (kmsg.Response, error) {
+	client, err := c.client(node)
+	if err != nil {
+		return nil, err
+	}
+	try, cancel := context.WithTimeout(ctx, c.limit)
+	defer cancel()
+	defer context.AfterFunc(era, cancel)()
+	resp, err := client.Do(try, req)
+	switch {
+	case err == nil:
+		return resp, nil
+	case ctx.Err() == nil && errors.Is(try.Err(), context.DeadlineExceeded):
+		// Perhaps the peer is gone without a word: a new connection would tell.
+		c.quorum.unanswered(node, time.Now().Add(2*c.limit))
+		c.retire(node, client)
+	}
+	return nil, fmt.Errorf("%s: %w", c.quorum.addrs[node], err)
+}
+
+func (c *coordinatorChannel) client(node int) (*wire.Client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, errClosed
+	}
+	if c.clients[node] == nil {
+		addr := c.quorum.addrs[node]
+		c.clients[node] = wire.NewClient(wire.ClientConfig{
+			ClientID: c.clientID,
+			Dial:     func(ctx context.Context) (net.Conn, error) { return c.dial(ctx, "tcp", addr) },
+		})
+	}
+	return c.clients[node], nil
+}
+
+// retire closes a connection that may be dead, without waiting for it.
+func (c *coordinatorChannel) retire(node int, client *wire.Client) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.clients[node] != client {
+		return
+	}
+	c.clients[node] = nil
+	c.retired.Go(func() { client.Close() })
+}
+
+// rest is the pause after every node was tried: long enough not to spin while
+// there is no active coordinator, short against an election.
+func (c *coordinatorChannel) rest(ctx context.Context) error {
+	c.mu.Lock()
+	pause := 20*time.Millisecond + time.Duration(c.rng.Int64N(int64(20*time.Millisecond)))
+	c.mu.Unlock()
+	if err := sleep(ctx, pause); err != nil {
+		return err
+	}
+	return c.pass()
+}
+
+// Close ends what is under way and joins it.
+func (c *coordinatorChannel) Close() {
+	c.mu.Lock()
+	c.closed = true
+	clients := c.clients
+	c.mu.Unlock()
+	for _, client := range clients {
+		if client != nil {
+			client.Close()
+		}
+	}
+	c.retired.Wait()
+}
+
+// topCode is the error code that speaks for a whole answer of the coordinator.
+func topCode(resp kmsg.Response) int16 {
+	switch r := resp.(type) {
+	case *kmsg.BrokerRegistrationResponse:
+		return r.ErrorCode
+	case *kmsg.BrokerHeartbeatResponse:
+		return r.ErrorCode
+	case *kmsg.AlterPartitionResponse:
+		return r.ErrorCode
+	case *kmsg.AllocateProducerIDsResponse:
+		return r.ErrorCode
+	case *kmsg.EnvelopeResponse:
+		return r.ErrorCode
+	case *kmsg.FetchResponse:
+		return r.ErrorCode
+	case *kmsg.FetchSnapshotResponse:
+		return r.ErrorCode
+	}
+	return 0
+}
+
+// sleep waits for d unless ctx ends first.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

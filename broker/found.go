@@ -1,0 +1,111 @@
+package broker
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/brokersim/brokersim/event"
+	"github.com/brokersim/brokersim/internal/vfs"
+	"github.com/brokersim/brokersim/metadata"
+	"github.com/brokersim/brokersim/partition"
+)
+
+// A foundLog is a log that was on the disk when the broker started.
+type foundLog struct {
+	topic metadata.UUID // the zero id if the directory does not say
+	log   *partition.Log
+}
+
+// recoverLogs opens every log on the disk and says what it found in each. It
+// returns early with the first error of the disk itself.
+func (t *replicaTable) recoverLogs() (map[string]recovered, error) {
+	names, err := t.cfg.FS.List(".")
+	if err != nil {
+		return nil, fmt.Errorf("listing the logs: %w", err)
+	}
+	results := map[string]recovered{}
+	for _, name := range names {
+		dir, isDir := strings.CutSuffix(name, "/")
+		tp, isLog := parseLogDir(dir)
+		if !isDir || !isLog {
+			continue
+		}
+		result, err := t.recoverLog(dir, tp)
+		if err != nil {
+			return nil, fmt.Errorf("opening the log %s: %w", dir, err)
+		}
+		results[dir] = result
+	}
+	return results, nil
+}
+
+func (t *replicaTable) recoverLog(dir string, tp topicPartition) (recovered, error) {
+	id, err := topicOf(t.cfg.FS, dir)
+	if err != nil {
+		return recovered{}, err
+	}
+	// Which configs the topic has is not known before the metadata log says so.
+	config := logConfig(&t.cfg.Config.TopicDefaults, t.cfg.Config, metadata.UUID{})
+	log, recovery, err := partition.Open(t.cfg.FS, dir, config)
+	if err != nil {
+		return recovered{}, err
+	}
+	t.found[dir] = &foundLog{topic: id, log: log}
+	for _, c := range recovery.Corrupt {
+		t.cfg.Logger.Warn("damage found in a log", "log", dir, "error", c)
+	}
+	t.cfg.Events.Emit(event.Event{
+		Kind: event.LogRecovered, Node: t.node, Topic: tp.topic, Part: tp.partition,
+		Data:    map[string]any{"leo": recovery.LogEndOffset, "torn": recovery.TornBytes},
+		Because: []event.Key{event.ProcessKey(t.node)},
+	})
+	return recovered{end: recovery.LogEndOffset, corrupt: len(recovery.Corrupt) > 0}, nil
+}
+
+// topicOf reads the topic id from a log directory's partition.metadata.
+func topicOf(disk vfs.FS, dir string) (metadata.UUID, error) {
+	text, err := vfs.ReadFile(disk, dir+"/partition.metadata")
+	if errors.Is(err, fs.ErrNotExist) {
+		return metadata.UUID{}, nil
+	} else if err != nil {
+		return metadata.UUID{}, err
+	}
+	for line := range bytes.Lines(text) {
+		if key, value, ok := bytes.Cut(line, []byte(":")); ok && string(key) == "topic_id" {
+			id, err := metadata.ParseUUID(string(bytes.TrimSpace(value)))
+			if err == nil {
+				return id, nil
+			}
+		}
+	}
+	return metadata.UUID{}, nil // torn: as good as none
+}
+
+// claim takes a found log for the topic of that id. A directory of the same name
+// that belongs to another topic is stale: its topic was deleted while the broker
+// was away, and its records are not this topic's.
+func (t *replicaTable) claim(dir string, topic metadata.UUID) *foundLog {
+	found := t.found[dir]
+	if found == nil {
+		return nil
+	}
+	delete(t.found, dir)
+	if found.topic == topic {
+		return found
+	}
+	t.cfg.Logger.Info("removing the log of a deleted topic", "log", dir, "topic-id", found.topic)
+	t.removals.add(dir, found.log)
+	return nil
+}
+
+// discardUnclaimed removes the found logs that the cluster no longer wants here.
+func (t *replicaTable) discardUnclaimed() {
+	for dir, found := range t.found {
+		t.cfg.Logger.Info("removing a log that is not assigned to this broker", "log", dir)
+		t.removals.add(dir, found.log)
+	}
+	clear(t.found)
+}

@@ -1,0 +1,138 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/brokersim/brokersim/metadata"
+	"github.com/brokersim/brokersim/wire"
+)
+
+// A session is the broker's standing with the coordinator: its registration and
+// the heartbeats that keep it alive. It has a connection of its own, because the
+// coordinator reads that connection's end as news of the broker's process. It
+// has no goroutine but the one that calls run.
+type session struct {
+	cfg       Config
+	channel   *coordinatorChannel
+	process   metadata.UUID // the incarnation id: one for each start of the broker
+	directory metadata.UUID
+	previous  int64                   // epoch to present when registering, -1 for none
+	remember  func(epoch int64) error // stores and syncs the epoch
+	applied   func() int64            // newest metadata offset that the broker has applied
+	epoch     *atomic.Int64           // of the newest registration; set by register
+
+	wantShutdown atomic.Bool   // leaderships should move away
+	fenced       atomic.Bool   // as of the last answer
+	registered   chan struct{} // closed by the first registration
+	hurry        chan struct{} // one slot: a heartbeat is due now
+	mayStop      chan struct{} // closed when the coordinator has let go of a broker that wants to shut down
+}
+
+func newSession(cfg Config, channel *coordinatorChannel, epoch *atomic.Int64, im *images, remember func(int64) error) *session {
+	s := &session{
+		cfg: cfg, channel: channel, process: newUUID(), previous: -1, epoch: epoch, remember: remember,
+		applied:    func() int64 { return im.published.Load().Offset() },
+		registered: make(chan struct{}), hurry: make(chan struct{}, 1), mayStop: make(chan struct{}),
+	}
+	s.fenced.Store(true)
+	return s
+}
+
+// run keeps the broker registered until ctx ends. An error means that it never
+// can be.
+func (s *session) run(ctx context.Context) error {
+	for {
+		if err := s.register(ctx); err != nil {
+			return err
+		}
+		if err := s.beat(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// register obtains a broker epoch and stores it before anything is done under it.
+// The same process asking again keeps its epoch.
+func (s *session) register(ctx context.Context) error {
+	resp, err := s.admitted(ctx)
+	if err != nil {
+		return err
+	}
+	// Every epoch is the offset of a new entry in the metadata log.
+	switch known := s.epoch.Load(); {
+	case resp.BrokerEpoch < max(known, s.previous),
+		resp.BrokerEpoch != known && resp.BrokerEpoch <= s.applied():
+		return fmt.Errorf("%w: registered at metadata offset %d, but this broker was registered at %d and has applied %d: "+
+			"the coordinator nodes have lost their log or are another cluster's", metadata.ErrInconsistentClusterID,
+			resp.BrokerEpoch, max(known, s.previous), s.applied())
+	}
+	if err := s.remember(resp.BrokerEpoch); err != nil {
+		return err
+	}
+	s.previous = resp.BrokerEpoch
+	s.epoch.Store(resp.BrokerEpoch)
+	s.fenced.Store(true)
+	closeOnce(s.registered)
+	s.cfg.Logger.Info("registered", "epoch", resp.BrokerEpoch)
+	return nil
+}
+
+// admitted asks until the coordinator has registered the broker. While another
+// process lives under the same id it asks again, for a few sessions: a process
+// that died in silence has been given up by then.
+func (s *session) admitted(ctx context.Context) (*kmsg.BrokerRegistrationResponse, error) {
+	var refused time.Time
+	for {
+		resp, err := s.channel.Do(ctx, s.request())
+		if err != nil {
+			return nil, err
+		}
+		answer, ok := resp.(*kmsg.BrokerRegistrationResponse)
+		if !ok {
+			return nil, fmt.Errorf("%w: %T answers a registration", metadata.ErrUnknownServer, resp)
+		}
+		err = wire.Err(answer.ErrorCode)
+		switch now := time.Now(); {
+		case err == nil:
+			return answer, nil
+		case !errors.Is(err, metadata.ErrDuplicateBrokerRegistration):
+			return nil, fmt.Errorf("registering broker %d: %w", s.cfg.ID, err)
+		case refused.IsZero():
+			refused = now
+			s.cfg.Logger.Info("another process is registered under this id; trying again", "id", s.cfg.ID)
+		case now.Sub(refused) > 5*s.cfg.Config.SessionTimeout:
+			return nil, fmt.Errorf("registering broker %d: %w: another broker with this id is running", s.cfg.ID, err)
+		}
+		if err := sleep(ctx, s.cfg.Config.HeartbeatInterval/4); err != nil {
+			return nil, err
+		}
+		if err := s.cfg.Gate.Pass(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (s *session) request() *kmsg.BrokerRegistrationRequest {
+	req := kmsg.NewPtrBrokerRegistrationRequest()
+	req.Version = 4
+	req.BrokerID = s.cfg.ID
+	req.ClusterID = s.cfg.ClusterID
+	req.IncarnationID = s.process
+	req.LogDirs = [][16]byte{s.directory}
+	req.PreviousBrokerEpoch = s.previous
+	if s.cfg.Rack != "" {
+		req.Rack = &s.cfg.Rack
+	}
+	for _, l := range s.cfg.Listeners {
+		listener := kmsg.NewBrokerRegistrationRequestListener()
+		listener.Name, listener.Host, listener.Port = l.Name, l.Host, uint16(l.Port)
+		req.Listeners = append(req.Listeners, listener)
+	}
+	return req
+}

@@ -1,0 +1,289 @@
+package broker
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/brokersim/brokersim/metadata"
+	"github.com/brokersim/brokersim/partition"
+	"github.com/brokersim/brokersim/replication"
+)
+
+// A hosted replica is one that lives on this broker's disk.
+type hosted struct {
+	replica *replication.Replica
+	log     *partition.Log
+	dir     string
+	config  atomic.Pointer[metadata.TopicConfig]
+
+	// Where it is fetched from; only the table's goroutine uses these.
+	leader int32 // NoLeader: from nowhere
+	epoch  int32
+}
+
+// A replicaTable holds the replicas that the metadata log gives to this broker:
+// it makes, deletes and instructs them, and sees to it that each follower is
+// fetched from its leader. changed is called from one goroutine, the metadata
+// follower's, and costs what the change costs. Everybody may look.
+type replicaTable struct {
+	cfg      Config
+	node     string
+	epoch    func() int64
+	images   *images
+	propose  func(replication.Proposal)
+	recheck  func()      // brokers came or went: leaders should look at their ISRs
+	failed   func(error) // the disk broke
+	removals *removals
+	fetchers *fetchers
+
+	hosted sync.Map // metadata.TopicPartition -> *hosted
+
+	found      map[string]*foundLog // logs from before the start that no topic has claimed yet, by directory
+	watermarks offsetCheckpoint     // as they were checkpointed
+}
+
+// get returns the replica of tp, or nil.
+func (t *replicaTable) get(tp metadata.TopicPartition) *hosted {
+	if h, ok := t.hosted.Load(tp); ok {
+		return h.(*hosted)
+	}
+	return nil
+}
+
+// each yields every replica, in no order.
+func (t *replicaTable) each() iter.Seq[*hosted] {
+	return func(yield func(*hosted) bool) {
+		t.hosted.Range(func(_, h any) bool { return yield(h.(*hosted)) })
+	}
+}
+
+// changed brings the replicas to what the metadata log says now.
+func (t *replicaTable) changed(c change) {
+	var err error
+	if c.whole {
+		err = t.followImage(c.after)
+	} else {
+		err = t.followDeltas(c)
+	}
+	t.fetchers.stopUnused()
+	if err != nil {
+		t.failed(err)
+	}
+}
+
+// followImage compares everything.
+func (t *replicaTable) followImage(im *metadata.Image) error {
+	for h := range t.each() {
+		if !hosts(im, h.replica.ID(), t.cfg.ID) {
+			t.drop(h)
+		}
+	}
+	for _, topic := range im.Topics() {
+		t.configure(topic)
+		for p := range topic.Partitions {
+			if err := t.update(im, metadata.TopicPartition{Topic: topic.ID, Partition: int32(p)}); err != nil {
+				return err
+			}
+		}
+	}
+	t.discardUnclaimed()
+	t.recheck()
+	return nil
+}
+
+// followDeltas looks only at what changed. A partition that changed more than
+// once is brought to its newest state at once; deletions come first, since a
+// topic's successor may have its name.
+func (t *replicaTable) followDeltas(c change) error {
+	var touched []metadata.TopicPartition
+	for _, d := range c.deltas {
+		switch d := d.(type) {
+		case metadata.TopicDeleted:
+			t.dropTopic(c.before.TopicByID(d.ID))
+		case metadata.TopicCreated:
+			for p := range d.Topic.Partitions {
+				touched = append(touched, metadata.TopicPartition{Topic: d.Topic.ID, Partition: int32(p)})
+			}
+		case metadata.PartitionChanged:
+			touched = append(touched, d.TopicPartition)
+		case metadata.TopicConfigured:
+			t.configure(c.after.TopicByID(d.ID))
+		case metadata.BrokerRegistered:
+			defer t.recheck()
+		}
+	}
+	done := make(map[metadata.TopicPartition]bool, len(touched))
+	for _, tp := range touched {
+		if done[tp] {
+			continue
+		}
+		done[tp] = true
+		if err := t.update(c.after, tp); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// update brings one partition to its state in im.
+func (t *replicaTable) update(im *metadata.Image, tp metadata.TopicPartition) error {
+	h := t.get(tp)
+	if !hosts(im, tp, t.cfg.ID) {
+		if h != nil {
+			t.drop(h)
+		}
+		return nil
+	}
+	if h == nil {
+		var err error
+		if h, err = t.host(im.TopicByID(tp.Topic), tp); err != nil {
+			return err
+		}
+	}
+	state, _ := im.Partition(tp)
+	h.replica.Apply(state, time.Now())
+	t.fetchers.follow(h, state)
+	return nil
+}
+
+// hosts reports whether broker is one of the replicas of tp.
+func hosts(im *metadata.Image, tp metadata.TopicPartition, broker int32) bool {
+	p, ok := im.Partition(tp)
+	return ok && slices.Contains(p.Replicas, broker)
+}
+
+// host makes the replica of tp, on the log that was found on the disk if there is
+// one. This is the one disk call that the metadata follower makes.
+func (t *replicaTable) host(topic *metadata.Topic, tp metadata.TopicPartition) (*hosted, error) {
+	name := topicPartition{topic.Name, tp.Partition}
+	h := &hosted{dir: name.String(), leader: metadata.NoLeader}
+	config := t.cfg.Config.Topic(topic.Configs)
+	h.config.Store(&config)
+	if found := t.claim(h.dir, topic.ID); found != nil {
+		h.log = found.log
+		h.log.SetConfig(logConfig(&config, t.cfg.Config, topic.ID))
+	} else {
+		t.removals.wait(h.dir)
+		log, _, err := partition.Open(t.cfg.FS, h.dir, logConfig(&config, t.cfg.Config, topic.ID))
+		if err != nil {
+			return nil, fmt.Errorf("making the log %s: %w", h.dir, err)
+		}
+		delete(t.watermarks, name) // another topic's, if any
+		h.log = log
+	}
+	h.replica = replication.NewReplica(replication.ReplicaConfig{
+		Topic: topic.Name, ID: tp, Self: t.cfg.ID, SelfEpoch: t.epoch,
+		Log:           h.log,
+		HighWatermark: min(max(t.watermarks[name], h.log.LogStartOffset()), h.log.LogEndOffset()),
+		Image:         t.images.learned.Load,
+		Config:        func() metadata.TopicConfig { return *h.config.Load() },
+		LagTimeMax:    func() time.Duration { return t.cfg.Config.ReplicaLagTimeMax },
+		Propose:       t.propose,
+		Events:        t.cfg.Events, Node: t.node, Failed: t.failed,
+	})
+	t.hosted.Store(tp, h)
+	return h, nil
+}
+
+// configure gives the replicas of a topic its configs.
+func (t *replicaTable) configure(topic *metadata.Topic) {
+	if topic == nil {
+		return
+	}
+	config := t.cfg.Config.Topic(topic.Configs)
+	for p := range topic.Partitions {
+		if h := t.get(metadata.TopicPartition{Topic: topic.ID, Partition: int32(p)}); h != nil {
+			h.config.Store(&config)
+			h.log.SetConfig(logConfig(&config, t.cfg.Config, topic.ID))
+		}
+	}
+}
+
+// logConfig is a topic's config as its logs want it.
+func logConfig(topic *metadata.TopicConfig, broker *metadata.BrokerConfig, id metadata.UUID) partition.Config {
+	c := partition.ConfigOf(topic)
+	c.ProducerIDExpiration = broker.ProducerIDExpiration
+	c.TopicID = id
+	return c
+}
+
+// dropTopic drops the replicas of a topic that was deleted.
+func (t *replicaTable) dropTopic(topic *metadata.Topic) {
+	if topic == nil {
+		return
+	}
+	for p := range topic.Partitions {
+		if h := t.get(metadata.TopicPartition{Topic: topic.ID, Partition: int32(p)}); h != nil {
+			t.drop(h)
+		}
+	}
+}
+
+// drop ends a replica and has its log removed.
+func (t *replicaTable) drop(h *hosted) {
+	t.hosted.Delete(h.replica.ID())
+	t.fetchers.unfollow(h)
+	h.replica.Close()
+	t.removals.add(h.dir, h.log)
+}
+
+// status is every replica's, by topic and partition.
+func (t *replicaTable) status() []replication.Status {
+	var all []replication.Status
+	for h := range t.each() {
+		all = append(all, h.replica.Status())
+	}
+	slices.SortFunc(all, func(a, b replication.Status) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.ID.Partition, b.ID.Partition))
+	})
+	return all
+}
+
+// closeReplicas wakes everybody who waits for a replica, for good.
+func (t *replicaTable) closeReplicas() {
+	for h := range t.each() {
+		h.replica.Close()
+	}
+}
+
+// closeLogs closes the files without syncing them.
+func (t *replicaTable) closeLogs() {
+	for h := range t.each() {
+		h.log.Close()
+	}
+	for _, found := range t.found {
+		found.log.Close()
+	}
+}
+
+// syncLogs makes every log durable and returns where each one ends.
+func (t *replicaTable) syncLogs() (map[string]int64, error) {
+	ends := map[string]int64{}
+	for h := range t.each() {
+		if err := h.log.Sync(); err != nil {
+			return nil, fmt.Errorf("syncing the log %s: %w", h.dir, err)
+		}
+		ends[h.dir] = h.log.LogEndOffset()
+	}
+	for dir, found := range t.found {
+		if err := found.log.Sync(); err != nil {
+			return nil, fmt.Errorf("syncing the log %s: %w", dir, err)
+		}
+		ends[dir] = found.log.LogEndOffset()
+	}
+	return ends, nil
+}
+
+// highWatermarks is what the checkpoint file should say.
+func (t *replicaTable) highWatermarks() offsetCheckpoint {
+	c := offsetCheckpoint{}
+	for h := range t.each() {
+		c[topicPartition{h.replica.Topic(), h.replica.ID().Partition}] = h.replica.HighWatermark()
+	}
+	return c
+}
