@@ -2,6 +2,9 @@ package replication
 
 import (
 	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/brokersim/brokersim/event"
@@ -23,15 +26,325 @@ type FetcherConfig struct {
 	Seed              uint64 // of the jitter
 }
 
-type Fetcher struct{}
+// A Fetcher copies everything that this broker follows of one other broker. It is
+// one goroutine: who calls Run. A round costs what it has to say and what it gets
+// to hear; a partition where nothing happens costs nothing.
+//
+// Add and Remove may be called from any goroutine, also before Run and after it
+// has ended.
+type Fetcher struct {
+	cfg  FetcherConfig
+	wake chan struct{} // holds a token when there is news
 
-func NewFetcher(cfg FetcherConfig) *Fetcher { panic("not built yet") }
+	mu        sync.Mutex
+	news      map[metadata.TopicPartition]*Replica // added; nil: removed
+	interrupt context.CancelFunc                   // ends the fetch that is under way
 
-// Run fetches until ctx ends, then closes the endpoint.
-func (f *Fetcher) Run(ctx context.Context) error { panic("not built yet") }
+	// Of Run's goroutine alone.
+	copies  map[metadata.TopicPartition]*remoteCopy
+	look    []*remoteCopy // to look at before the next request
+	resting []rest        // after an error, by their ends; some were ended early
+	rests   int           // partitions that rest
+	gone    []metadata.TopicPartition
+	full    bool // the next request begins a session
+	outage  bool // the leader could not be reached the last time
+	rand    *rand.Rand
+}
 
-// Add begins to fetch a replica that follows this fetcher's leader, or looks at it again after its leader epoch changed.
-func (f *Fetcher) Add(r *Replica) { panic("not built yet") }
+// A remoteCopy is one partition of a Fetcher.
+type remoteCopy struct {
+	id        metadata.TopicPartition
+	replica   *Replica
+	sent      FetchPartition // what the leader last heard
+	inSession bool           // the leader has heard of it
+	looking   bool           // in look
+	until     time.Time      // rests until then; zero: it does not
+	removed   bool
+}
 
-// Remove stops fetching a partition.
-func (f *Fetcher) Remove(id metadata.TopicPartition) { panic("not built yet") }
+// A rest is an entry in Fetcher.resting; void if the copy does not rest until then.
+type rest struct {
+	c     *remoteCopy
+	until time.Time
+}
+
+// NewFetcher returns a fetcher of one leader. It owns the endpoint.
+func NewFetcher(cfg FetcherConfig) *Fetcher {
+	if cfg.Events == nil {
+		cfg.Events = event.Discard
+	}
+	return &Fetcher{
+		cfg: cfg, wake: make(chan struct{}, 1), full: true,
+		news:   map[metadata.TopicPartition]*Replica{},
+		copies: map[metadata.TopicPartition]*remoteCopy{},
+		rand:   rand.New(rand.NewPCG(cfg.Seed, uint64(cfg.Leader))),
+	}
+}
+
+// Add begins to fetch a replica, or looks at one again: call it whenever a leader
+// epoch begins in which the replica follows this leader, after Apply. The fetch
+// under way is interrupted, so that a new leader is asked at once.
+func (f *Fetcher) Add(r *Replica) { f.tell(r.ID(), r) }
+
+// Remove stops fetching a partition. An answer that has arrived may still be
+// appended after the call; that is as if it had come before.
+func (f *Fetcher) Remove(id metadata.TopicPartition) { f.tell(id, nil) }
+
+func (f *Fetcher) tell(id metadata.TopicPartition, r *Replica) {
+	f.mu.Lock()
+	f.news[id] = r
+	interrupt := f.interrupt
+	f.mu.Unlock()
+	if interrupt != nil {
+		interrupt()
+	}
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run fetches until ctx ends or the gate is shut, then closes the endpoint. It
+// returns why it ended.
+func (f *Fetcher) Run(ctx context.Context) error {
+	defer f.cfg.Endpoint.Close()
+	for {
+		if err := f.round(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// round sends one request and does what its answer asks for.
+func (f *Fetcher) round(ctx context.Context) error {
+	if err := errors.Join(ctx.Err(), f.cfg.Gate.Pass()); err != nil {
+		return err
+	}
+	now := time.Now()
+	f.hear()
+	f.rouse(now)
+	req := f.request(now)
+	if f.rests == len(f.copies) { // nothing to wait for at the leader
+		f.gone = req.Forgotten
+		return f.sleep(ctx, f.untilRoused(now))
+	}
+	call, end := f.begin(ctx)
+	if call == nil {
+		f.full = true // what req said was not sent
+		return nil
+	}
+	ans, err := f.cfg.Endpoint.Fetch(call, req)
+	interrupted := call.Err() != nil
+	end()
+	if err != nil {
+		return f.broken(ctx, err, interrupted)
+	}
+	f.full, f.outage = false, false
+	for i := range ans.Partitions {
+		f.answered(ctx, &ans.Partitions[i])
+	}
+	return nil
+}
+
+// hear takes over what Add and Remove have said.
+func (f *Fetcher) hear() {
+	f.mu.Lock()
+	news := f.news
+	if len(news) > 0 {
+		f.news = map[metadata.TopicPartition]*Replica{}
+	}
+	f.mu.Unlock()
+	for id, r := range news {
+		c := f.copies[id]
+		if c != nil && c.replica != r {
+			f.forget(c)
+			f.endRest(c)
+			c.removed = true
+			delete(f.copies, id)
+			c = nil
+		}
+		if r == nil {
+			continue
+		}
+		if c == nil {
+			c = &remoteCopy{id: id, replica: r}
+			f.copies[id] = c
+		}
+		f.endRest(c) // the new epoch may be what it waited for
+		f.lookAt(c)
+	}
+}
+
+// rouse looks again at those that have rested long enough.
+func (f *Fetcher) rouse(now time.Time) {
+	for len(f.resting) > 0 && !f.resting[0].until.After(now) {
+		if r := f.resting[0]; r.c.until.Equal(r.until) {
+			f.endRest(r.c)
+			f.lookAt(r.c)
+		}
+		f.resting = f.resting[1:]
+	}
+}
+
+func (f *Fetcher) lookAt(c *remoteCopy) {
+	if !c.looking && !c.removed {
+		c.looking = true
+		f.look = append(f.look, c)
+	}
+}
+
+// startRest leaves a partition alone for a while. The leader is to forget it, or
+// it would repeat the error at once.
+func (f *Fetcher) startRest(c *remoteCopy) {
+	if c.removed || !c.until.IsZero() {
+		return
+	}
+	f.forget(c)
+	f.rests++
+	c.until = time.Now().Add(f.cfg.Backoff)
+	f.resting = append(f.resting, rest{c, c.until})
+}
+
+func (f *Fetcher) endRest(c *remoteCopy) {
+	if !c.until.IsZero() {
+		f.rests--
+		c.until = time.Time{}
+	}
+}
+
+func (f *Fetcher) forget(c *remoteCopy) {
+	if c.inSession {
+		c.inSession = false
+		f.gone = append(f.gone, c.id)
+	}
+}
+
+// request says what is new since the request before.
+func (f *Fetcher) request(now time.Time) FetchRequest {
+	req := FetchRequest{MaxWait: min(f.cfg.MaxWait, f.untilRoused(now)), MinBytes: 1, MaxBytes: f.cfg.MaxBytes, Full: f.full}
+	if f.full {
+		for _, c := range f.copies {
+			c.inSession = false
+			if c.until.IsZero() {
+				f.lookAt(c)
+			}
+		}
+		f.gone = f.gone[:0]
+	}
+	look := f.look
+	f.look = nil
+	for _, c := range look {
+		c.looking = false
+		if c.removed || !c.until.IsZero() {
+			continue
+		}
+		pos, ok := c.replica.position(f.cfg.Leader)
+		if !ok {
+			f.startRest(c) // its role is not settled yet
+			continue
+		}
+		pos.MaxBytes = f.cfg.PartitionMaxBytes
+		if c.inSession && pos == c.sent {
+			continue
+		}
+		c.sent, c.inSession = pos, true
+		req.Partitions = append(req.Partitions, pos)
+	}
+	req.Forgotten, f.gone = f.gone, nil
+	return req
+}
+
+// untilRoused is how long until a resting partition wants to be asked for again.
+func (f *Fetcher) untilRoused(now time.Time) time.Duration {
+	if len(f.resting) == 0 {
+		return f.cfg.MaxWait
+	}
+	return max(f.resting[0].until.Sub(now), time.Millisecond)
+}
+
+// begin makes the fetch interruptible; call is nil if there is news already.
+func (f *Fetcher) begin(ctx context.Context) (call context.Context, end func()) {
+	call, cancel := context.WithCancel(ctx)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.news) > 0 {
+		cancel()
+		return nil, nil
+	}
+	f.interrupt = cancel
+	return call, func() {
+		f.mu.Lock()
+		f.interrupt = nil
+		f.mu.Unlock()
+		cancel()
+	}
+}
+
+// answered does what the leader's answer for one partition asks for.
+func (f *Fetcher) answered(ctx context.Context, ans *FetchedPartition) {
+	c := f.copies[ans.ID]
+	if c == nil || !c.inSession {
+		return
+	}
+	if err := c.replica.copied(ctx, c.sent, *ans); err != nil {
+		f.startRest(c)
+		return
+	}
+	f.lookAt(c)
+}
+
+// broken deals with a request that got no answer. Everything is to be said anew.
+func (f *Fetcher) broken(ctx context.Context, err error, interrupted bool) error {
+	again := f.full // a session that did not even begin
+	f.full = true
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case interrupted:
+		return nil
+	case sessionLost(err) && !again:
+		return nil
+	}
+	if !f.outage {
+		f.outage = true
+		f.cfg.Events.Emit(event.Event{Kind: event.FetcherFailed, Node: f.cfg.Node, Part: -1,
+			Data: map[string]any{"leader": f.cfg.Leader, "error": err.Error()}})
+	}
+	// Between half and all of it, so that the followers of a dead leader do not
+	// come back in step.
+	return f.pause(ctx, f.cfg.Backoff/2+time.Duration(f.rand.Int64N(int64(f.cfg.Backoff/2)+1)))
+}
+
+func sessionLost(err error) bool {
+	return errors.Is(err, metadata.ErrFetchSessionIDNotFound) || errors.Is(err, metadata.ErrInvalidFetchSessionEpoch)
+}
+
+// sleep waits for news, or for d if something rests.
+func (f *Fetcher) sleep(ctx context.Context, d time.Duration) error {
+	if len(f.resting) == 0 {
+		select {
+		case <-f.wake:
+		case <-ctx.Done():
+		}
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-f.wake:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// pause waits for d whatever news there is.
+func (f *Fetcher) pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return nil
+}

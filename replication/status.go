@@ -57,3 +57,34 @@ type FollowerStatus struct {
 	LastCaughtUp time.Time // zero: never in this leader epoch
 	InSync       bool      // in the committed ISR
 }
+
+// HighWatermark is what this replica knows to be committed, in whatever role.
+func (r *Replica) HighWatermark() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.highWatermarkLocked()
+}
+
+func (r *Replica) highWatermarkLocked() int64 {
+	if r.role == Leading {
+		return r.leader.HighWatermark()
+	}
+	return r.follower.HighWatermark()
+}
+
+// Status is for people, tests and invariants. The log may move on while it is read.
+func (r *Replica) Status() Status {
+	s := Status{Topic: r.cfg.Topic, ID: r.cfg.ID, Broker: r.cfg.Self, Leader: metadata.NoLeader}
+	r.mu.Lock()
+	s.Role, s.HighWatermark = r.role, r.highWatermarkLocked()
+	if r.applied {
+		s.Leader, s.LeaderEpoch, s.PartitionEpoch, s.ISR = r.state.Leader, r.state.LeaderEpoch, r.state.PartitionEpoch, r.state.ISR
+	}
+	if r.role == Leading {
+		s.EpochStartOffset, s.MaximalISR, s.Followers = r.leader.EpochStart(), r.leader.MaximalISR(), r.leader.Followers()
+	}
+	r.mu.Unlock()
+	log := r.cfg.Log
+	s.LogStartOffset, s.LogEndOffset, s.EpochStarts = log.LogStartOffset(), log.LogEndOffset(), log.Epochs()
+	return s
+}

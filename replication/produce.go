@@ -1,0 +1,97 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/brokersim/brokersim/metadata"
+	"github.com/brokersim/brokersim/partition"
+)
+
+// Appended is where a batch came to lie, and under which leadership.
+type Appended struct {
+	partition.AppendInfo
+	Epoch int32 // leader epoch
+}
+
+// acksAll asks for an answer once the batch is committed.
+const acksAll = -1
+
+// Append writes one batch to the leader's log, patching it in place, and returns
+// when it is written. With acks=-1 the ISR must have min.insync.replicas members
+// before anything is written. Errors:
+//   - ErrNotLeaderOrFollower: this broker does not lead, or ceased to while it
+//     wrote; then the batch may be in the log, and may even survive.
+//   - ErrNotEnoughReplicas: nothing was written.
+//   - ErrRequestTimedOut: ctx ended while others wrote; nothing was written.
+//   - what partition.Log.AppendAsLeader says of the batch.
+func (r *Replica) Append(ctx context.Context, batch []byte, acks int16, now time.Time) (Appended, error) {
+	if err := r.take(ctx); err != nil {
+		return Appended{}, fmt.Errorf("%s: waiting for the log: %w", r, metadata.ErrRequestTimedOut)
+	}
+	defer r.release()
+	r.settle()
+	epoch, err := r.mayAppend(acks)
+	if err != nil {
+		return Appended{}, fmt.Errorf("%s: %w", r, err)
+	}
+	info, err := r.cfg.Log.AppendAsLeader(batch, epoch, now)
+	if err != nil {
+		if diskBroke(err) {
+			r.failed(err)
+		}
+		return Appended{}, fmt.Errorf("%s: %w", r, err)
+	}
+	if err := r.appended(epoch, info.LastOffset+1, now); err != nil {
+		return Appended{}, err
+	}
+	return Appended{AppendInfo: info, Epoch: epoch}, nil
+}
+
+func (r *Replica) mayAppend(acks int16) (epoch int32, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.role != Leading:
+		return 0, metadata.ErrNotLeaderOrFollower
+	case acks == acksAll && r.leader.UnderMinISR():
+		return 0, metadata.ErrNotEnoughReplicas
+	}
+	return r.leader.state.LeaderEpoch, nil
+}
+
+// appended tells the leader of its own log's new end, unless the leadership
+// ended during the write.
+func (r *Replica) appended(epoch int32, logEnd int64, now time.Time) error {
+	at := r.moment(now)
+	r.mu.Lock()
+	if r.role != Leading || r.leader.state.LeaderEpoch != epoch {
+		r.mu.Unlock()
+		return fmt.Errorf("%s: leader epoch %d ended during the append: %w", r, epoch, metadata.ErrNotLeaderOrFollower)
+	}
+	c := r.leader.Appended(logEnd, at)
+	r.publishLocked()
+	r.mu.Unlock()
+	r.after(c)
+	r.notify()
+	return nil
+}
+
+// AwaitCommitted waits until what Append wrote is committed: what acks=all
+// promises. Errors:
+//   - ErrNotLeaderOrFollower: the leadership under which it was written is over.
+//   - ErrNotEnoughReplicasAfterAppend: the ISR fell below min.insync.replicas.
+//   - ErrRequestTimedOut: ctx ended first.
+//
+// After each of them the batch may still be committed later.
+func (r *Replica) AwaitCommitted(ctx context.Context, a Appended) error {
+	if err := r.marks.Wait(ctx, a.Epoch, a.LastOffset+1); err != nil {
+		return fmt.Errorf("%s at offset %d, leader epoch %d: %w", r, a.BaseOffset, a.Epoch, err)
+	}
+	return nil
+}
+
+// diskBroke tells a failed disk from a batch that the log would not take.
+func diskBroke(err error) bool { return errors.Is(err, metadata.ErrStorage) }

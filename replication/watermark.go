@@ -1,0 +1,71 @@
+package replication
+
+import (
+	"context"
+	"sync"
+
+	"github.com/brokersim/brokersim/internal/guard"
+	"github.com/brokersim/brokersim/metadata"
+)
+
+// A Watermark is the high watermark as those see it who wait for it. It belongs
+// to one leader epoch after another, and so does a wait: that offset 42 is
+// committed under leader epoch 3 says nothing about a record that was put there
+// under epoch 2. The zero value is closed. Safe for concurrent use.
+type Watermark struct {
+	mu     sync.Mutex // a leaf: nothing is called or waited for under it
+	mark   mark
+	waited chan struct{} // closed when mark changes; nil while nobody waits
+}
+
+// A mark is one state of a Watermark.
+type mark struct {
+	open   bool  // this replica leads
+	epoch  int32 // in this leader epoch
+	offset int64
+	short  bool // the ISR is smaller than min.insync.replicas
+}
+
+// Set publishes a new state and wakes every waiter.
+func (w *Watermark) set(m mark) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.mark == m {
+		return
+	}
+	w.mark = m
+	if w.waited != nil {
+		close(w.waited)
+		w.waited = nil
+	}
+}
+
+// Wait returns nil once everything before offset is committed in the given leader
+// epoch. Errors: ErrNotLeaderOrFollower when the epoch is over,
+// ErrNotEnoughReplicasAfterAppend when the ISR is below min.insync.replicas,
+// ErrRequestTimedOut when ctx ends first. What is true at once wins over ctx.
+func (w *Watermark) Wait(ctx context.Context, epoch int32, offset int64) error {
+	for {
+		w.mu.Lock()
+		m := w.mark
+		if w.waited == nil {
+			w.waited = make(chan struct{})
+		}
+		waited := w.waited
+		w.mu.Unlock()
+
+		switch {
+		case !m.open || m.epoch != epoch:
+			return metadata.ErrNotLeaderOrFollower
+		case m.short && guard.MinISRAfterAppend.Holds():
+			return metadata.ErrNotEnoughReplicasAfterAppend
+		case m.offset >= offset || !guard.AckAfterCommit.Holds():
+			return nil
+		}
+		select {
+		case <-waited:
+		case <-ctx.Done():
+			return metadata.ErrRequestTimedOut
+		}
+	}
+}
