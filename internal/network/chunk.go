@@ -1,0 +1,77 @@
+package network
+
+import (
+	"sync"
+	"time"
+)
+
+// Bytes under way lie in chunks of two sizes, which are used again: the first
+// touch of fresh memory costs more than everything else a connection does.
+const (
+	smallChunk = 2 << 10
+	largeChunk = 64 << 10
+)
+
+var (
+	smallChunks = sync.Pool{New: func() any { return new([smallChunk]byte) }}
+	largeChunks = sync.Pool{New: func() any { return new([largeChunk]byte) }}
+)
+
+// A chunk is a stretch of bytes on its way, or the end of the stream. What has
+// the same conditions of arrival as its predecessor shares its chunk.
+type chunk struct {
+	buf  []byte // full length of its class; nil for the end of the stream
+	r, w int    // bytes [r, w) are still to be read
+	end  error  // io.EOF or ECONNRESET: nothing follows
+
+	hold
+	linked time.Time // what the link's latency and bandwidth say; zero: at once
+}
+
+// A hold is what an interceptor imposes on one message.
+type hold struct {
+	notBefore time.Time
+	until     <-chan struct{} // nil: no condition
+}
+
+func (h hold) free() bool { return h.until == nil && h.notBefore.IsZero() }
+
+func newChunk(want int) chunk {
+	if want <= smallChunk {
+		return chunk{buf: smallChunks.Get().(*[smallChunk]byte)[:]}
+	}
+	return chunk{buf: largeChunks.Get().(*[largeChunk]byte)[:]}
+}
+
+// recycle gives the memory back; the chunk may not be used afterwards.
+func (c *chunk) recycle() {
+	switch len(c.buf) {
+	case smallChunk:
+		smallChunks.Put((*[smallChunk]byte)(c.buf))
+	case largeChunk:
+		largeChunks.Put((*[largeChunk]byte)(c.buf))
+	}
+	c.buf = nil
+}
+
+// arrives returns when the chunk may be read as far as time decides.
+func (c *chunk) arrives() time.Time {
+	if c.notBefore.After(c.linked) {
+		return c.notBefore
+	}
+	return c.linked
+}
+
+// released reports whether no interceptor holds the chunk back.
+func (c *chunk) released() bool {
+	if c.until == nil {
+		return true
+	}
+	select {
+	case <-c.until:
+		c.until = nil
+		return true
+	default:
+		return false
+	}
+}

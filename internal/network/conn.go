@@ -1,0 +1,116 @@
+package network
+
+import (
+	"io"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/brokersim/brokersim/internal/gate"
+)
+
+// A conn is one end of a memory connection.
+type conn struct {
+	host          *Host
+	gate          *gate.Gate
+	local, remote addr
+	number        int
+	active        bool // this end dialed
+	in, out       *pipe
+	peer          *conn
+	closed        atomic.Bool
+}
+
+// connect makes both ends of a connection. They must be adopted by their hosts.
+func connect(from, to *Host, toAddr string, framed bool, port int, there, back *link) (client, server *conn) {
+	up, down := newPipe(there, back), newPipe(back, there)
+	client = &conn{host: from, number: port, active: true, in: down, out: up,
+		local: addr(net.JoinHostPort(from.name, itoa(port))), remote: addr(toAddr)}
+	server = &conn{host: to, number: port, in: up, out: down, local: client.remote, remote: client.local}
+	client.peer, server.peer = server, client
+	if framed {
+		x := &exchange{reset: client.abort, inject: down.inject}
+		up.frames, down.frames = &scanner{exchange: x}, &scanner{exchange: x, response: true}
+	}
+	return client, server
+}
+
+func (c *conn) setGate(g *gate.Gate) {
+	c.gate = g
+	c.in.readerGate, c.out.writerGate = g, g
+}
+
+// Read implements [net.Conn].
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.in.read(b)
+	if err != nil && err != io.EOF {
+		err = c.opError("read", err)
+	}
+	return n, err
+}
+
+// Write implements [net.Conn].
+func (c *conn) Write(b []byte) (int, error) {
+	n, err := c.out.write(b)
+	if err != nil {
+		err = c.opError("write", err)
+	}
+	return n, err
+}
+
+// Close ends both directions. The peer reads what was written and then EOF.
+// An incarnation that has ended can tell nobody: its connections stay as they
+// are until Host.Kill or Host.Revive resets them.
+func (c *conn) Close() error {
+	if c.gate.IsShut() {
+		c.silence()
+		return nil
+	}
+	if c.closed.Swap(true) {
+		return nil
+	}
+	c.out.finish(net.ErrClosed)
+	c.in.closeRead(net.ErrClosed, syscall.EPIPE)
+	c.host.forget(c)
+	return nil
+}
+
+func (c *conn) abort() {
+	c.closed.Store(true)
+	c.out.reset(errReset)
+	c.in.closeRead(errReset, errReset)
+	c.host.forget(c)
+}
+
+func (c *conn) silence() {
+	c.out.sever(net.ErrClosed)
+	c.in.closeRead(net.ErrClosed, nil)
+}
+
+func (c *conn) route() (from, to string) { return c.host.name, c.peer.host.name }
+func (c *conn) dialed() bool             { return c.active }
+func (c *conn) serial() int              { return c.number }
+
+// LocalAddr implements [net.Conn].
+func (c *conn) LocalAddr() net.Addr { return c.local }
+
+// RemoteAddr implements [net.Conn].
+func (c *conn) RemoteAddr() net.Addr { return c.remote }
+
+// SetDeadline implements [net.Conn].
+func (c *conn) SetDeadline(t time.Time) error {
+	c.in.setReadDeadline(t)
+	c.out.setWriteDeadline(t)
+	return nil
+}
+
+// SetReadDeadline implements [net.Conn].
+func (c *conn) SetReadDeadline(t time.Time) error { c.in.setReadDeadline(t); return nil }
+
+// SetWriteDeadline implements [net.Conn].
+func (c *conn) SetWriteDeadline(t time.Time) error { c.out.setWriteDeadline(t); return nil }
+
+func (c *conn) opError(op string, err error) error {
+	return &net.OpError{Op: op, Net: "memory", Source: c.local, Addr: c.remote, Err: err}
+}

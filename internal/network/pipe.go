@@ -1,0 +1,379 @@
+package network
+
+import (
+	"io"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/brokersim/brokersim/internal/gate"
+)
+
+// pipeLimit is how many bytes are under way before a writer waits.
+const pipeLimit = 512 << 10
+
+// A pipe carries the bytes of one direction of a connection: a queue of
+// chunks, each with its time of arrival; only the first one is looked at, so
+// jitter cannot overtake. It has no goroutine. A reader waits
+// until the first chunk has arrived and the link is not cut; a writer waits
+// for room. The end of the stream, and a reset, travel in the queue like bytes.
+type pipe struct {
+	link *link // what the bytes travel on
+	back *link // what word of the reader's end travels on
+
+	// Of the two incarnations; nil where the kernel is at that end.
+	readerGate, writerGate *gate.Gate
+
+	frames *scanner // follows the messages; nil: not Kafka's. Owned by who is writing
+
+	mu       sync.Mutex
+	readable sync.Cond
+	room     sync.Cond
+	queue    []chunk
+	head     int // queue[:head] has been read
+	size     int // bytes in the queue
+
+	writing  bool     // somebody writes: others wait, so that writes do not mix
+	injected []answer // answers of interceptors that wait for the end of a message
+
+	readErr    error // the reader's end is closed: what Read returns
+	writeErr   error // the writer's end is closed: what Write returns
+	readerGone error // what Write returns once word of the reader's end has come
+
+	readDeadline, writeDeadline deadline
+	arrival                     *time.Timer   // wakes the reader when the head arrives
+	gone                        chan struct{} // closed with the reader's end; made only for holds
+}
+
+func newPipe(l, back *link) *pipe {
+	p := &pipe{link: l, back: back}
+	p.readable.L, p.room.L = &p.mu, &p.mu
+	p.readDeadline.wake, p.writeDeadline.wake = &p.readable, &p.room
+	l.add(p)
+	if back != l {
+		back.add(p)
+	}
+	return p
+}
+
+// read waits for bytes and moves as many as have arrived.
+func (p *pipe) read(b []byte) (int, error) {
+	for {
+		if err := p.readerGate.Pass(); err != nil {
+			return 0, err
+		}
+		p.mu.Lock()
+		for {
+			if err := p.readErr; err != nil {
+				p.mu.Unlock()
+				return 0, err
+			}
+			if p.readDeadline.passed {
+				p.mu.Unlock()
+				return 0, os.ErrDeadlineExceeded
+			}
+			if len(b) == 0 || p.arrivedLocked() {
+				break
+			}
+			p.readable.Wait()
+		}
+		if p.readerGate.Paused() { // it was paused while it waited
+			p.mu.Unlock()
+			continue
+		}
+		n, err := p.takeLocked(b)
+		p.mu.Unlock()
+		return n, err
+	}
+}
+
+// arrivedLocked reports whether the head may be read now. If only time keeps
+// it, a timer wakes the reader.
+func (p *pipe) arrivedLocked() bool {
+	if p.head == len(p.queue) || p.link.held() {
+		return false
+	}
+	c := &p.queue[p.head]
+	if !c.released() {
+		return false
+	}
+	at := c.arrives()
+	if at.IsZero() {
+		return true
+	}
+	left := time.Until(at)
+	if left <= 0 {
+		return true
+	}
+	if p.arrival == nil {
+		p.arrival = time.AfterFunc(left, p.wakeReaders)
+	} else {
+		p.arrival.Reset(left)
+	}
+	return false
+}
+
+func (p *pipe) takeLocked(b []byte) (n int, err error) {
+	for n < len(b) && p.arrivedLocked() {
+		c := &p.queue[p.head]
+		if c.end != nil {
+			if n == 0 {
+				err = c.end
+			}
+			break
+		}
+		m := copy(b[n:], c.buf[c.r:c.w])
+		c.r += m
+		n += m
+		p.size -= m
+		if c.r == c.w {
+			c.recycle()
+			p.queue[p.head] = chunk{}
+			if p.head++; p.head == len(p.queue) {
+				p.queue, p.head = p.queue[:0], 0
+			}
+		}
+	}
+	if n > 0 && p.size < pipeLimit/2 {
+		p.room.Broadcast()
+	}
+	return n, err
+}
+
+// write queues all of b. It waits for room, and for other writers.
+func (p *pipe) write(b []byte) (n int, err error) {
+	if err := p.writerGate.Pass(); err != nil {
+		return 0, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.writing {
+		if err := p.writableLocked(); err != nil {
+			return 0, err
+		}
+		p.room.Wait()
+	}
+	p.writing = true
+	defer p.doneLocked()
+	switch {
+	case p.frames == nil:
+		return p.putLocked(b, hold{})
+	case !p.frames.intercepting(p.link):
+		p.frames.observe(b)
+		return p.putLocked(b, hold{})
+	}
+	return p.writeMessagesLocked(b)
+}
+
+// doneLocked ends a write: what interceptors want to answer goes in between
+// two messages, and the next writer may begin.
+func (p *pipe) doneLocked() {
+	p.writing = false
+	p.flushInjectedLocked()
+	p.room.Broadcast()
+}
+
+// writableLocked returns why nothing may be written.
+func (p *pipe) writableLocked() error {
+	switch {
+	case p.writeErr != nil:
+		return p.writeErr
+	case p.readerGone != nil && !p.back.held():
+		return p.readerGone
+	case p.writeDeadline.passed:
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+// putLocked queues b, waiting for room where it must.
+func (p *pipe) putLocked(b []byte, h hold) (n int, err error) {
+	if err := p.writableLocked(); err != nil {
+		return 0, err
+	}
+	for n < len(b) {
+		for p.size >= pipeLimit || p.writerGate.Paused() {
+			if p.writerGate.Paused() {
+				p.mu.Unlock()
+				err := p.writerGate.Pass()
+				p.mu.Lock()
+				if err != nil {
+					return n, err
+				}
+			} else {
+				p.room.Wait()
+			}
+			if err := p.writableLocked(); err != nil {
+				return n, err
+			}
+		}
+		m := min(len(b)-n, pipeLimit-p.size)
+		p.appendLocked(b[n:n+m], h)
+		n += m
+	}
+	return n, nil
+}
+
+// appendLocked queues b whole and wakes a reader.
+func (p *pipe) appendLocked(b []byte, h hold) {
+	for len(b) > 0 {
+		m := min(len(b), largeChunk)
+		at := p.link.arrival(m)
+		c := p.tailLocked(at, h)
+		if c == nil {
+			fresh := newChunk(m)
+			fresh.hold, fresh.linked = h, at
+			c = p.pushLocked(fresh)
+		}
+		m = copy(c.buf[c.w:], b[:m])
+		c.w += m
+		p.size += m
+		b = b[m:]
+	}
+	p.readable.Signal()
+}
+
+// tailLocked returns the last chunk if bytes of the same conditions fit into it.
+func (p *pipe) tailLocked(at time.Time, h hold) *chunk {
+	if len(p.queue) == p.head || !at.IsZero() || !h.free() {
+		return nil
+	}
+	c := &p.queue[len(p.queue)-1]
+	if c.w == len(c.buf) || c.end != nil || !c.free() || !c.linked.IsZero() {
+		return nil
+	}
+	return c
+}
+
+func (p *pipe) pushLocked(c chunk) *chunk {
+	if p.head > 64 && p.head > len(p.queue)/2 { // forget what has been read
+		n := copy(p.queue, p.queue[p.head:])
+		clear(p.queue[n:])
+		p.queue, p.head = p.queue[:n], 0
+	}
+	p.queue = append(p.queue, c)
+	return &p.queue[len(p.queue)-1]
+}
+
+// finish ends the stream after what has been written; the writer's end fails with err.
+func (p *pipe) finish(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.writeErr != nil {
+		return
+	}
+	p.closeWriteLocked(err)
+	p.endLocked(io.EOF)
+}
+
+// reset drops what is under way; the reader sees ECONNRESET once word of it
+// comes over the link. The writer's end fails with err.
+func (p *pipe) reset(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closeWriteLocked(err)
+	p.dropLocked()
+	p.endLocked(syscall.ECONNRESET)
+}
+
+// sever fails the writer's end and drops what is under way; the reader hears nothing.
+func (p *pipe) sever(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closeWriteLocked(err)
+	p.dropLocked()
+}
+
+// closeRead fails the reader's end with err. The writer is told with word,
+// once it can come over the link; nil: never.
+func (p *pipe) closeRead(err, word error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.readErr == nil {
+		p.readErr = err
+		p.readDeadline.stopLocked()
+		if p.arrival != nil {
+			p.arrival.Stop()
+		}
+		if p.gone != nil {
+			close(p.gone)
+		}
+		p.readable.Broadcast()
+	}
+	if p.readerGone == nil && word != nil {
+		p.readerGone = word
+		p.dropLocked()
+		p.room.Broadcast()
+	}
+	p.unlinkLocked()
+}
+
+func (p *pipe) closeWriteLocked(err error) {
+	if p.writeErr == nil {
+		p.writeErr = err
+		p.writeDeadline.stopLocked()
+		p.room.Broadcast()
+	}
+	p.unlinkLocked()
+}
+
+func (p *pipe) endLocked(end error) {
+	if p.readErr != nil {
+		return
+	}
+	p.pushLocked(chunk{end: end, linked: p.link.arrival(1)})
+	p.readable.Broadcast()
+}
+
+func (p *pipe) dropLocked() {
+	for i := p.head; i < len(p.queue); i++ {
+		p.queue[i].recycle()
+	}
+	clear(p.queue)
+	p.queue, p.head, p.size = p.queue[:0], 0, 0
+}
+
+// unlinkLocked forgets the pipe once neither end needs word of the link.
+func (p *pipe) unlinkLocked() {
+	if p.readErr != nil && p.writeErr != nil {
+		p.dropLocked()
+		p.link.remove(p)
+		p.back.remove(p)
+	}
+}
+
+// reshape looks at the link again after its faults have changed.
+func (p *pipe) reshape() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.link.shape.Load(); s == nil || s.delay == 0 && s.jitter == 0 && s.bytesPerSec == 0 {
+		for i := p.head; i < len(p.queue); i++ {
+			p.queue[i].linked = time.Time{}
+		}
+	}
+	p.readable.Broadcast()
+	p.room.Broadcast()
+}
+
+func (p *pipe) wakeReaders() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.readable.Broadcast()
+}
+
+func (p *pipe) setReadDeadline(t time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.readErr == nil {
+		p.readDeadline.setLocked(t)
+	}
+}
+
+func (p *pipe) setWriteDeadline(t time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.writeErr == nil {
+		p.writeDeadline.setLocked(t)
+	}
+}
