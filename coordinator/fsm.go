@@ -1,0 +1,81 @@
+package coordinator
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/brokersim/brokersim/coordinator/state"
+	"github.com/brokersim/brokersim/event"
+	"github.com/brokersim/brokersim/metadata"
+	"github.com/brokersim/brokersim/wire"
+)
+
+// fsm carries Raft's committed entries to the state, and what they change to
+// brokers and to the event stream. Raft calls it on one goroutine; it neither waits
+// nor takes a lock that a waiting caller could hold. It keeps nothing of a raft.Log.
+type fsm struct {
+	state   *state.State
+	config  *metadata.BrokerConfig
+	history *history
+	events  event.Sink
+	node    string
+	logger  *slog.Logger
+}
+
+// Apply carries out one command. Its answer is a state.Result.
+func (f *fsm) Apply(l *raft.Log) any {
+	cmd, err := state.DecodeCommand(l.Data)
+	if err != nil {
+		// The same on every node, so all of them go on alike.
+		f.logger.Error("an entry of the Raft log is no command", "index", l.Index, "error", err)
+		return state.Result{Err: fmt.Errorf("entry %d: %w", l.Index, err)}
+	}
+	offset, term := int64(l.Index), int32(l.Term)
+	before := f.state.Image()
+	result := f.state.Apply(offset, cmd)
+	var batch []byte
+	if len(result.Deltas) > 0 {
+		batch = wire.MetadataBatch(offset, term, metadata.AppendDeltas(nil, result.Deltas))
+	}
+	// Events first: what a broker does about a change comes after the change.
+	if events := eventsOf(before, result); len(events) > 0 {
+		f.events.EmitAt(offset, events...)
+	}
+	f.history.publish(f.state.Image(), term, offset, batch)
+	return result
+}
+
+// Snapshot captures the state; Apply goes on meanwhile.
+func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
+	return fsmSnapshot(f.state.AppendTo(nil)), nil
+}
+
+type fsmSnapshot []byte
+
+func (s fsmSnapshot) Persist(sink raft.SnapshotSink) error {
+	if _, err := sink.Write(s); err != nil {
+		sink.Cancel()
+		return err
+	}
+	return sink.Close()
+}
+
+func (s fsmSnapshot) Release() {}
+
+// Restore replaces everything by a snapshot.
+func (f *fsm) Restore(source io.ReadCloser) error {
+	b, err := io.ReadAll(source)
+	if err != nil {
+		return err
+	}
+	s, err := state.Decode(b, f.config)
+	if err != nil {
+		return fmt.Errorf("a Raft snapshot: %w", err)
+	}
+	f.state = s
+	f.history.reset(s.Image(), 0)
+	return nil
+}

@@ -1,0 +1,236 @@
+package coordinator
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+
+	"github.com/brokersim/brokersim/coordinator/state"
+	"github.com/brokersim/brokersim/event"
+	"github.com/brokersim/brokersim/metadata"
+)
+
+// startRaft begins Raft on the node's store, stream and fsm.
+func (n *Node) startRaft() error {
+	log := newRaftLogger(n.logger)
+	timeout := n.cfg.RaftTimeout
+	n.transport = &transport{
+		NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+			Stream: n.stream, MaxPool: 3, Timeout: 2 * timeout, Logger: log,
+		}),
+		ctx: n.ctx, limit: timeout / 2,
+		leads: func(term uint64) bool {
+			r := n.raft.Load()
+			return r != nil && r.State() == raft.Leader && r.CurrentTerm() == term
+		},
+	}
+	notices := make(chan bool)
+	// On a goroutine of its own: a disk that breaks just now ends the goroutine.
+	begun := make(chan error, 1)
+	go func() {
+		err := errStoreClosed
+		defer func() { begun <- err }()
+		err = n.newRaft(n.raftConfig(log, notices))
+	}()
+	if err := <-begun; err != nil {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return cmp.Or(n.failure, err)
+	}
+	n.spawn(func() { n.drain(notices) })
+	return nil
+}
+
+func (n *Node) raftConfig(log hclog.Logger, notices chan<- bool) *raft.Config {
+	c := raft.DefaultConfig()
+	c.LocalID = serverID(n.cfg.ID)
+	c.HeartbeatTimeout = n.cfg.RaftTimeout
+	c.ElectionTimeout = n.cfg.RaftTimeout
+	c.LeaderLeaseTimeout = n.cfg.RaftTimeout
+	c.CommitTimeout = n.cfg.RaftTimeout
+	c.SnapshotThreshold = n.cfg.SnapshotEvery
+	c.SnapshotInterval = 2 * n.cfg.RaftTimeout
+	c.TrailingLogs = max(n.cfg.SnapshotEvery, 2*maxCommands)
+	c.NotifyCh = notices
+	c.Logger = log
+	c.NoLegacyTelemetry = true
+	c.RestoreCommittedLogs = false // with it, more than 128 batches to replay block the start for ever
+	c.ShutdownOnRemove = false
+	return c
+}
+
+func (n *Node) newRaft(c *raft.Config) error {
+	snaps := n.store.Snapshots()
+	old, err := raft.HasExistingState(n.store, n.store, snaps)
+	if err != nil {
+		return err
+	}
+	if !old {
+		if err := raft.BootstrapCluster(c, n.store, n.store, snaps, n.transport, n.voters()); err != nil {
+			return err
+		}
+	}
+	r, err := raft.NewRaft(c, n.fsm, n.store, n.store, snaps, n.transport)
+	if err != nil {
+		return err
+	}
+	// The filter sees everything as it happens; nothing is ever sent to a channel.
+	r.RegisterObserver(raft.NewObserver(nil, false, func(o *raft.Observation) bool {
+		if l, ok := o.Data.(raft.LeaderObservation); ok {
+			n.quorum.follow(nodeID(l.LeaderID))
+			n.history.wake() // brokers that wait here learn who leads
+		}
+		return false
+	}))
+	_, id := r.LeaderWithID()
+	n.quorum.follow(nodeID(id))
+	n.raft.Store(r)
+	return nil
+}
+
+func (n *Node) voters() raft.Configuration {
+	var c raft.Configuration
+	for _, p := range n.cfg.Peers {
+		c.Servers = append(c.Servers, raft.Server{ID: serverID(p.ID), Address: raft.ServerAddress(p.Raft)})
+	}
+	return c
+}
+
+// drain takes Raft's notices, on which Raft would block. It never calls Raft. It
+// ends with the node, when Raft no longer insists.
+func (n *Node) drain(notices <-chan bool) {
+	for {
+		select {
+		case leading := <-notices:
+			n.quorum.lead(leading)
+		case <-n.ctx.Done():
+			return
+		}
+	}
+}
+
+// lead runs the active coordinator while this node leads.
+func (n *Node) lead() {
+	var a *active
+	for {
+		select {
+		case <-n.quorum.turned:
+		case <-n.ctx.Done():
+		}
+		if a != nil {
+			n.active.Store(nil)
+			a.stop()
+			a = nil
+			n.history.wake()
+		}
+		if n.ctx.Err() != nil {
+			return
+		}
+		if turn, leading := n.quorum.mine(); leading {
+			a = n.takeOver(turn)
+		}
+	}
+}
+
+// takeOver makes this node the active coordinator once its fsm holds all that was
+// committed before. nil if it lost the leadership again, which is another turn.
+func (n *Node) takeOver(turn uint64) *active {
+	r := n.raft.Load()
+	if err := r.Barrier(0).Error(); err != nil {
+		return nil
+	}
+	term := r.CurrentTerm()
+	if n.cfg.Gate.Pass() != nil {
+		return nil
+	}
+	if now, _ := n.quorum.mine(); now != turn {
+		return nil
+	}
+	a := newActive(n, term, time.Now())
+	n.active.Store(a)
+	a.spawn(a.watch)
+	e := event.Event{Kind: event.CoordinatorActive, Node: n.name, Part: -1, Data: map[string]any{"term": term}}
+	if before := n.quorum.previous(); before != noNode && before != n.cfg.ID {
+		e.Because = []event.Key{event.ProcessKey(event.CoordinatorNode(before))}
+	}
+	n.events.Emit(e)
+	n.quorum.tell()
+	n.history.wake()
+	return a
+}
+
+// campaign makes a cluster that is just being started elect this node at once
+// instead of after an election timeout, by what a leader sends to its successor. It waits until a
+// majority can be reached.
+func (n *Node) campaign() {
+	ctx, cancel := context.WithTimeout(n.ctx, n.cfg.RaftTimeout)
+	defer cancel()
+	reached := make(chan struct{}, len(n.cfg.Peers))
+	for _, p := range n.cfg.Peers {
+		n.spawn(func() {
+			for {
+				if c, err := n.stream.Dial(raft.ServerAddress(p.Raft), n.cfg.RaftTimeout); err == nil {
+					c.Close()
+					reached <- struct{}{}
+					return
+				}
+				if wait(ctx, time.Millisecond) != nil {
+					return
+				}
+			}
+		})
+	}
+	for range len(n.cfg.Peers)/2 + 1 {
+		select {
+		case <-reached:
+		case <-ctx.Done():
+			return
+		}
+	}
+	if _, id := n.raft.Load().LeaderWithID(); id != "" {
+		return
+	}
+	self := n.peer(n.cfg.ID)
+	req := &raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}}
+	if err := n.transport.TimeoutNow(serverID(self.ID), raft.ServerAddress(self.Raft), req, &raft.TimeoutNowResponse{}); err != nil {
+		n.logger.Warn("could not campaign", "error", err)
+	}
+}
+
+// propose commits one command and returns what it did. The error is
+// ErrNotController whenever the outcome is not known: the command may have been
+// carried out, may be yet, or never will be.
+func (n *Node) propose(ctx context.Context, c state.Command) (state.Result, error) {
+	select {
+	case n.slots <- struct{}{}:
+		defer func() { <-n.slots }()
+	case <-ctx.Done():
+		return state.Result{}, fmt.Errorf("%w: %w", metadata.ErrNotController, ctx.Err())
+	}
+	f := n.raft.Load().Apply(state.EncodeCommand(c), n.cfg.RaftTimeout)
+	if err := f.Error(); err != nil {
+		return state.Result{}, fmt.Errorf("%w: %w", metadata.ErrNotController, err)
+	}
+	result, ok := f.Response().(state.Result)
+	if !ok {
+		return state.Result{}, fmt.Errorf("%w: %w", metadata.ErrNotController, errNoAnswer)
+	}
+	return result, result.Err
+}
+
+var errNoAnswer = errors.New("the state gave no answer")
+
+// verify reports, as an error, that this node may have been deposed by the time
+// that it was asked. Call it after reading what is to be answered: a read before it
+// was then the newest there is.
+func (n *Node) verify() error {
+	if err := n.raft.Load().VerifyLeader().Error(); err != nil {
+		return fmt.Errorf("%w: %w", metadata.ErrNotController, err)
+	}
+	return nil
+}
