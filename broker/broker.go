@@ -59,7 +59,8 @@ type Config struct {
 //   - the metadata follower, which also instructs the replicas;
 //   - a fetcher for each broker that leads something this broker follows;
 //   - the alterer, which carries ISR changes to the coordinator;
-//   - the ticker, the checkpointer and the remover of dropped logs;
+//   - the settler of new roles, the ticker, the checkpointer and the remover of
+//     dropped logs;
 //   - those of a wire.Client for each connection to another node.
 type Broker struct {
 	cfg  Config
@@ -80,7 +81,7 @@ type Broker struct {
 	alterer  *alterer
 	ids      *producerIDs
 	recheck  chan struct{}       // one slot: replicas should be ticked now
-	requests *coordinatorChannel // for whatever is not a heartbeat or the metadata log
+	requests *coordinatorChannel // for what a client's request needs of the coordinator
 	channels []*coordinatorChannel
 	servers  []*wire.Server
 
@@ -111,6 +112,7 @@ func Start(cfg Config) (*Broker, error) {
 	b.goRun("ticking", b.tick)
 	b.goRun("writing checkpoints", b.checkpoint)
 	b.goRun("removing logs", b.replicas.removals.run)
+	b.goRun("settling roles", b.replicas.settling.run)
 	return b, nil
 }
 
@@ -136,15 +138,16 @@ func (b *Broker) connectParts() {
 	session := cfg.Config.SessionTimeout
 	heartbeats := newCoordinatorChannel(cfg, q, 1, session/2)
 	following := newCoordinatorChannel(cfg, q, 2, cfg.Config.ReplicaFetchWaitMax+session/2)
-	b.requests = newCoordinatorChannel(cfg, q, 3, session)
-	b.channels = []*coordinatorChannel{heartbeats, following, b.requests}
+	altering := newCoordinatorChannel(cfg, q, 3, session)
+	b.requests = newCoordinatorChannel(cfg, q, 4, session)
+	b.channels = []*coordinatorChannel{heartbeats, following, altering, b.requests}
 
-	b.alterer = newAlterer(cfg, b.epoch.Load, b.requests.Do, b.images.learned.Load, b.replica)
+	b.alterer = newAlterer(cfg, b.epoch.Load, altering.Do, b.images.learned.Load, b.replica)
 	b.ids = newProducerIDs(cfg.ID, b.epoch.Load, b.requests.Do)
 	b.replicas = &replicaTable{
 		cfg: cfg, node: b.node, epoch: b.epoch.Load, images: b.images,
 		propose: b.alterer.propose, recheck: b.recheckSoon, failed: b.fail,
-		removals: newRemovals(cfg.FS, b.fail),
+		removals: newRemovals(cfg.FS, b.fail), settling: newSettling(),
 		fetchers: &fetchers{
 			cfg: cfg, node: b.node, ctx: b.ctx, join: &b.wg, epoch: b.epoch.Load,
 			image: b.images.learned.Load, running: map[int32]*fetching{},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/brokersim/brokersim/event"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/wire"
 )
@@ -100,7 +101,7 @@ type coordinatorChannel struct {
 func newCoordinatorChannel(cfg Config, q *quorum, purpose uint64, limit time.Duration) *coordinatorChannel {
 	return &coordinatorChannel{
 		quorum: q, dial: cfg.Dial, limit: limit, pass: cfg.Gate.Pass,
-		clientID: fmt.Sprintf("broker-%d", cfg.ID),
+		clientID: event.BrokerNode(cfg.ID),
 		clients:  make([]*wire.Client, len(q.addrs)),
 		rng:      rand.New(rand.NewPCG(cfg.Seed, purpose)),
 	}

@@ -15,7 +15,7 @@ const replicaFetchResponseBytes = 10 << 20
 
 // How long a fetcher waits after an error before it tries again. What it meets
 // most often is a new leader that has not heard of its election yet.
-const fetchBackoff = 10 * time.Millisecond
+const fetchBackoff = 5 * time.Millisecond
 
 // fetchers holds one fetcher for each broker that leads something this broker
 // follows, each a goroutine with a connection of its own. Only the goroutine of

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/brokersim/brokersim/event"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/partition"
 	"github.com/brokersim/brokersim/replication"
@@ -20,12 +22,20 @@ const fetchVersion = 18
 // A peer is another broker as a fetcher sees it: the replication.LeaderEndpoint
 // that speaks Kafka's Fetch over a connection of its own. A follower is a
 // consumer that says who it is and may read past the high watermark.
+//
+// Its answers may come late, over a slow link, but not never: after
+// fetchPatience a connection is given up.
 type peer struct {
 	self    int32
 	epoch   func() int64 // this broker's
+	dial    func(ctx context.Context) (net.Conn, error)
 	client  *wire.Client
 	session sessionBook
 }
+
+// fetchPatience is how long a leader may take to answer beyond the wait that it
+// was asked for: Kafka's replica.socket.timeout.ms.
+const fetchPatience = 30 * time.Second
 
 // newPeer returns the endpoint of the broker called leader. Its address is looked
 // up at each connect: a broker may return under another one.
@@ -38,8 +48,13 @@ func newPeer(cfg Config, leader int32, epoch func() int64, image func() *metadat
 		}
 		return cfg.Dial(ctx, "tcp", net.JoinHostPort(e.Host, fmt.Sprint(e.Port)))
 	}
-	client := wire.NewClient(wire.ClientConfig{Dial: dial, ClientID: fmt.Sprintf("broker-%d", cfg.ID)})
-	return &peer{self: cfg.ID, epoch: epoch, client: client}
+	p := &peer{self: cfg.ID, epoch: epoch, dial: dial}
+	p.connect()
+	return p
+}
+
+func (p *peer) connect() {
+	p.client = wire.NewClient(wire.ClientConfig{Dial: p.dial, ClientID: event.BrokerNode(p.self)})
 }
 
 // Fetch sends one request of the fetch session.
@@ -48,9 +63,16 @@ func (p *peer) Fetch(ctx context.Context, req replication.FetchRequest) (replica
 	if err != nil {
 		return replication.FetchResponse{}, err
 	}
-	resp, err := p.client.Do(ctx, peerRequest(p.self, p.epoch(), id, epoch, req))
+	call, cancel := context.WithTimeout(ctx, req.MaxWait+fetchPatience)
+	defer cancel()
+	resp, err := p.client.Do(call, peerRequest(p.self, p.epoch(), id, epoch, req))
 	if err != nil {
 		p.session.lost()
+		if call.Err() != nil {
+			// The leader still has the request and would answer the next one after it.
+			p.client.Close()
+			p.connect()
+		}
 		return replication.FetchResponse{}, err
 	}
 	r, ok := resp.(*kmsg.FetchResponse)

@@ -36,9 +36,10 @@ type replicaTable struct {
 	epoch    func() int64
 	images   *images
 	propose  func(replication.Proposal)
-	recheck  func()      // brokers came or went: leaders should look at their ISRs
+	recheck  func()      // brokers or configs changed: leaders should look at their ISRs
 	failed   func(error) // the disk broke
 	removals *removals
+	settling *settling
 	fetchers *fetchers
 
 	hosted sync.Map // metadata.TopicPartition -> *hosted
@@ -113,6 +114,7 @@ func (t *replicaTable) followDeltas(c change) error {
 			touched = append(touched, d.TopicPartition)
 		case metadata.TopicConfigured:
 			t.configure(c.after.TopicByID(d.ID))
+			defer t.recheck()
 		case metadata.BrokerRegistered:
 			defer t.recheck()
 		}
@@ -146,7 +148,9 @@ func (t *replicaTable) update(im *metadata.Image, tp metadata.TopicPartition) er
 		}
 	}
 	state, _ := im.Partition(tp)
-	h.replica.Apply(state, time.Now())
+	if settled := h.replica.Apply(state, time.Now()); !settled {
+		t.settling.add(h.replica)
+	}
 	t.fetchers.follow(h, state)
 	return nil
 }
