@@ -3,6 +3,7 @@ package brokersim
 import (
 	"context"
 	"fmt"
+	"net"
 
 	"github.com/brokersim/brokersim/broker"
 	"github.com/brokersim/brokersim/event"
@@ -12,9 +13,9 @@ import (
 // A Broker is one broker: a process with a disk and an address.
 type Broker struct {
 	process[*broker.Broker]
-	c     *Cluster
-	id    int32
-	doors doors
+	c       *Cluster
+	id      int32
+	address address
 }
 
 var brokerKinds = kinds{
@@ -24,21 +25,25 @@ var brokerKinds = kinds{
 
 func newBroker(c *Cluster, id int32) *Broker {
 	b := &Broker{process: newProcess[*broker.Broker](c, event.BrokerNode(id), brokerKinds), c: c, id: id}
-	b.doors = newDoors(c, b.host, id)
-	b.launch = b.incarnation
+	b.address = newAddress(c, b.host, id)
+	b.listen, b.launch = b.openDoors, b.begin
 	return b
 }
 
-func (b *Broker) incarnation(in incarnation) (*broker.Broker, error) {
+func (b *Broker) openDoors() ([]net.Listener, error) {
 	internal, err := b.host.Listen(fmt.Sprintf("%s:%d", b.name, rpcPort), true)
 	if err != nil {
 		return nil, err
 	}
-	clients, err := b.doors.take()
+	clients, err := b.address.open()
 	if err != nil {
 		internal.Close()
 		return nil, err
 	}
+	return []net.Listener{internal, clients}, nil
+}
+
+func (b *Broker) begin(in incarnation, doors []net.Listener) (*broker.Broker, error) {
 	var coordinators []string
 	for _, p := range b.c.peers() {
 		coordinators = append(coordinators, p.RPC)
@@ -46,8 +51,8 @@ func (b *Broker) incarnation(in incarnation) (*broker.Broker, error) {
 	return broker.Start(broker.Config{
 		ID: b.id, Rack: b.c.cfg.rack(b.id), ClusterID: b.c.id,
 		Listeners: []broker.Listener{
-			{Name: metadata.InternalListener, Listener: internal, Host: b.name, Port: rpcPort},
-			{Name: metadata.ClientListener, Listener: clients, Host: b.doors.host, Port: b.doors.port},
+			{Name: metadata.InternalListener, Listener: doors[0], Host: b.name, Port: rpcPort},
+			{Name: metadata.ClientListener, Listener: doors[1], Host: b.address.host, Port: b.address.port},
 		},
 		Dial: in.dial, Coordinators: coordinators, FS: in.fs, Gate: in.gate, Events: in.events,
 		Config: b.c.configs, Logger: in.logger, Seed: b.c.seed(b.name), Failed: in.failed,
@@ -61,7 +66,7 @@ func (b *Broker) ID() int32 { return b.id }
 func (b *Broker) Name() string { return b.name }
 
 // Addr is the address that clients reach the broker at.
-func (b *Broker) Addr() string { return b.doors.addr() }
+func (b *Broker) Addr() string { return b.address.told() }
 
 // Process says what has become of the broker's process.
 func (b *Broker) Process() Process { return b.now() }
@@ -119,7 +124,5 @@ func (b *Broker) stop() error {
 }
 
 func (b *Broker) close() error {
-	err := b.process.close((*broker.Broker).Stop)
-	b.doors.close()
-	return err
+	return b.process.close((*broker.Broker).Stop)
 }

@@ -97,21 +97,7 @@ func (c *Cluster) start(ctx context.Context) error {
 			}
 		})
 	}
-	// Addresses first: a port that is taken is the commonest mistake, and nothing
-	// has begun that would have to be undone.
-	for _, b := range c.brokers {
-		if err := b.doors.open(); err != nil {
-			return err
-		}
-	}
-	var starts []func() error
-	for _, n := range c.nodes {
-		starts = append(starts, n.Start)
-	}
-	for _, b := range c.brokers {
-		starts = append(starts, b.Start)
-	}
-	if err := together(starts); err != nil {
+	if err := c.startNodes(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.patience())
@@ -123,6 +109,27 @@ func (c *Cluster) start(ctx context.Context) error {
 		return err
 	}
 	return c.Wait(ctx, All(FullISR(), everybodyKnows()))
+}
+
+// startNodes opens every door and then starts everybody at once. A port that is
+// taken, the commonest mistake, is found out before anything runs.
+func (c *Cluster) startNodes() error {
+	var begins []func() error
+	for _, n := range c.nodes {
+		r, err := n.prepare()
+		if err != nil {
+			return err
+		}
+		begins = append(begins, func() error { return n.process.begin(r) })
+	}
+	for _, b := range c.brokers {
+		r, err := b.prepare()
+		if err != nil {
+			return err
+		}
+		begins = append(begins, func() error { return b.process.begin(r) })
+	}
+	return together(begins)
 }
 
 // patience is how long a step that should take a moment may take at most.

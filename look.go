@@ -92,9 +92,9 @@ func (c *Cluster) partitionState(t *metadata.Topic, tp metadata.TopicPartition, 
 		Topic: t.Name, Partition: tp.Partition,
 		Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch,
 		Assigned: slices.Clone(p.Replicas), ISR: slices.Clone(p.ISR), ELR: slices.Clone(p.ELR),
-		LastKnownLeader: p.LastKnownLeader,
-		MinISR:          metadata.EffectiveMinISR(c.configs.Topic(t.Configs).MinInsyncReplicas, len(p.Replicas)),
-		HighWatermark:   -1,
+		LastKnownLeader: p.LastKnownLeader, Recovering: p.Recovering,
+		MinISR:        metadata.EffectiveMinISR(c.configs.Topic(t.Configs).MinInsyncReplicas, len(p.Replicas)),
+		HighWatermark: -1,
 	}
 	leader := func(h hosted) bool { return h.broker == p.Leader && h.status.Role == broker.Leading }
 	var followers []broker.FollowerStatus
@@ -114,14 +114,17 @@ func replicaState(h hosted, p metadata.Partition, followers []broker.FollowerSta
 	r := ReplicaState{
 		Broker: h.broker, LogStart: h.status.LogStartOffset, LEO: h.status.LogEndOffset, HW: h.status.HighWatermark,
 		Leads: h.status.Role == broker.Leading, LeaderEpoch: h.status.LeaderEpoch,
-		InSync: slices.Contains(p.ISR, h.broker), Eligible: slices.Contains(p.ELR, h.broker),
+		InSync: slices.Contains(p.ISR, h.broker), Eligible: slices.Contains(p.ELR, h.broker), KnownLEO: -1,
+	}
+	if h.broker == p.Leader && r.Leads {
+		r.KnownLEO = r.LEO
 	}
 	for _, e := range h.status.EpochStarts {
 		r.EpochStarts = append(r.EpochStarts, EpochStart{e.Epoch, e.Offset})
 	}
 	for _, f := range followers {
 		if f.Broker == h.broker {
-			r.LastCaughtUp = f.LastCaughtUp
+			r.KnownLEO, r.LastCaughtUp = f.LogEndOffset, f.LastCaughtUp
 		}
 	}
 	return r

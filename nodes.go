@@ -2,6 +2,7 @@ package brokersim
 
 import (
 	"fmt"
+	"net"
 	"slices"
 
 	"github.com/brokersim/brokersim/coordinator"
@@ -48,7 +49,7 @@ const (
 
 func newNode(c *Cluster, id int32) *Node {
 	n := &Node{process: newProcess[*coordinator.Node](c, event.CoordinatorNode(id), nodeKinds), c: c, id: id}
-	n.launch = n.incarnation
+	n.listen, n.launch = n.openDoors, n.begin
 	return n
 }
 
@@ -64,19 +65,23 @@ func (c *Cluster) peers() []coordinator.Peer {
 	return peers
 }
 
-func (n *Node) incarnation(in incarnation) (*coordinator.Node, error) {
-	peers := n.c.peers()
-	raft, err := n.host.Listen(peers[n.id-1].Raft, false)
+func (n *Node) openDoors() ([]net.Listener, error) {
+	self := n.c.peers()[n.id-1]
+	raft, err := n.host.Listen(self.Raft, false)
 	if err != nil {
 		return nil, err
 	}
-	rpc, err := n.host.Listen(peers[n.id-1].RPC, true)
+	rpc, err := n.host.Listen(self.RPC, true)
 	if err != nil {
 		raft.Close()
 		return nil, err
 	}
+	return []net.Listener{raft, rpc}, nil
+}
+
+func (n *Node) begin(in incarnation, doors []net.Listener) (*coordinator.Node, error) {
 	return coordinator.Start(coordinator.Config{
-		ID: n.id, ClusterID: n.c.id, Peers: peers, Raft: raft, RPC: rpc,
+		ID: n.id, ClusterID: n.c.id, Peers: n.c.peers(), Raft: doors[0], RPC: doors[1],
 		Dial: in.dial, FS: in.fs, Gate: in.gate, Events: in.events,
 		Broker: n.c.configs, RaftTimeout: n.c.cfg.raftTimeout(), SnapshotEvery: n.c.cfg.snapshotEvery,
 		Elect: n.id == 1, Logger: in.logger, Seed: n.c.seed(n.name), Failed: in.failed,

@@ -165,6 +165,9 @@ func (c *config) checkListeners() (errs []error) {
 	if c.inMemory && c.firstPort != 0 {
 		errs = append(errs, errors.New("Ports and InMemoryClients contradict each other: without sockets there are no ports; leave one out"))
 	}
+	if c.inMemory && c.advertise != "" {
+		errs = append(errs, errors.New("Advertise and InMemoryClients contradict each other: in memory the names are fixed; leave one out"))
+	}
 	if last := c.firstPort + c.brokers - 1; c.firstPort < 0 || last > 65535 {
 		errs = append(errs, fmt.Errorf("Ports(%d): the ports %d to %d must lie between 1 and 65535", c.firstPort, c.firstPort, last))
 	}

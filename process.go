@@ -37,8 +37,10 @@ type process[R interface{ Close() error }] struct {
 	host   *network.Host
 	disk   *vfs.Mem
 	ill    vfs.Faults // of the disk, in force for every incarnation
-	// launch starts an incarnation; it has closed what it opened when it fails.
-	launch func(incarnation) (R, error)
+	// listen opens the node's doors; launch starts an incarnation behind them, which
+	// owns them from then on, also if it fails.
+	listen func() ([]net.Listener, error)
+	launch func(incarnation, []net.Listener) (R, error)
 
 	// verb is held by whoever changes the process; a slot and not a mutex, because
 	// joining an incarnation takes time.
@@ -71,22 +73,49 @@ func (p *process[R]) start() error {
 	if state := p.now(); state.Up() {
 		return fmt.Errorf("%s is %s already", p.words(), state)
 	}
-	g := gate.New()
+	r, err := p.prepare()
+	if err != nil {
+		return err
+	}
+	return p.begin(r)
+}
+
+// A ready incarnation has open doors and does not run yet: who knocks waits.
+type ready struct {
+	gate  *gate.Gate
+	doors []net.Listener
+}
+
+// prepare opens the doors of a new incarnation. When many nodes start at once,
+// all of them do that first, so that none finds another one's door closed.
+func (p *process[R]) prepare() (r ready, err error) {
+	r.gate = gate.New()
 	p.host.Revive()
-	p.host.Attach(g)
+	p.host.Attach(r.gate)
+	p.labelled(func() { r.doors, err = p.listen() })
+	if err != nil {
+		r.gate.Shut()
+		p.host.Kill()
+		return ready{}, fmt.Errorf("start %s: %w", p.words(), err)
+	}
+	return r, nil
+}
+
+// begin lets a prepared incarnation run.
+func (p *process[R]) begin(r ready) error {
 	p.emit(p.kinds.started)
 	var run R
 	var err error
-	p.labelled(func() { run, err = p.launch(p.incarnate(g)) })
+	p.labelled(func() { run, err = p.launch(p.incarnate(r.gate), r.doors) })
 	if err != nil {
-		g.Shut()
+		r.gate.Shut()
 		p.host.Kill()
 		p.emit(p.kinds.failed, "error", err)
 		return fmt.Errorf("start %s: %w", p.words(), err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.state, p.gate, p.run = Running, g, run
+	p.state, p.gate, p.run = Running, r.gate, run
 	return nil
 }
 

@@ -37,6 +37,7 @@ type PartitionState struct {
 	Assigned        []int32 // in preference order
 	ISR, ELR        []int32
 	LastKnownLeader int32          // -1: not recorded
+	Recovering      bool           // elected uncleanly, and the leader has not said yet that it recovered
 	MinISR          int            // effective: never more than the replication factor
 	HighWatermark   int64          // the leader's; -1 while no leader runs
 	MaximalISR      []int32        // committed or proposed, as the leader counts it; nil while no leader runs
@@ -52,8 +53,8 @@ func (p PartitionState) Replica(broker int32) (ReplicaState, bool) {
 	return p.Replicas[i], true
 }
 
-// ReplicaState is what a replica knows itself, but for the last three, which are
-// the leader's and the coordinator's view of it.
+// ReplicaState is what a replica knows itself, but for the last four, which are
+// the coordinator's and the leader's view of it.
 type ReplicaState struct {
 	Broker            int32
 	LogStart, LEO, HW int64
@@ -63,6 +64,7 @@ type ReplicaState struct {
 
 	InSync       bool      // in the ISR that the coordinator committed
 	Eligible     bool      // in the ELR
+	KnownLEO     int64     // its log end as far as the leader knows, -1: not heard of in this epoch
 	LastCaughtUp time.Time // when it was level with the leader's log end; zero if the leader cannot tell
 }
 

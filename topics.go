@@ -44,7 +44,7 @@ func (c *Cluster) createTopics(ctx context.Context, topics []topic) error {
 				continue
 			}
 			var resp *kmsg.CreateTopicsResponse
-			if resp, err = c.ask(ctx, b.doors.dialAddr(), req); err == nil {
+			if resp, err = c.ask(ctx, b.address.toDial(), req); err == nil {
 				err = createResult(resp, unsure)
 			}
 			if err == nil || errors.As(err, new(*kerr.Error)) && !kerr.IsRetriable(err) {

@@ -2,12 +2,15 @@ package invariant
 
 import "github.com/brokersim/brokersim/metadata"
 
+// Decided is what the coordinator decided about a partition.
+type Decided = metadata.Partition
+
 // A View is what was seen of one partition.
 type View struct {
 	Topic     string
 	Partition int32
 
-	Decided metadata.Partition
+	Decided Decided
 	MinISR  int            // effective
 	Inside  map[int32]bool // brokers that are registered and not fenced; nil: not known
 	// Unclean says that a leader was elected who might not have held all that is
