@@ -91,7 +91,7 @@ func (r rules) elect(p metadata.Partition, a wish) (int32, reason) {
 		if len(p.ISR) > 0 {
 			return p.Replicas[i], reason{words: "first live replica in the ISR"}
 		}
-		return p.Replicas[i], reason{words: fmt.Sprintf("from the ELR: the ISR is empty, and of %v, who hold everything committed, it is the first live one", p.ELR)}
+		return p.Replicas[i], reason{words: fmt.Sprintf("from the ELR: first live one of %v, who hold everything committed", p.ELR)}
 	}
 	if len(eligible) == 0 && r.live[p.LastKnownLeader] {
 		return p.LastKnownLeader, reason{words: "unclean: the last known leader, ISR and ELR are empty", unclean: true}
@@ -104,7 +104,7 @@ func (r rules) elect(p metadata.Partition, a wish) (int32, reason) {
 	if len(eligible) == 0 {
 		return metadata.NoLeader, reason{words: "nobody is eligible: ISR and ELR are empty"}
 	}
-	return metadata.NoLeader, reason{words: fmt.Sprintf("nobody eligible is live: the ISR is empty, the ELR is %v", eligible)}
+	return metadata.NoLeader, reason{words: fmt.Sprintf("nobody eligible is live: ISR empty, ELR %v", eligible)}
 }
 
 // among returns those of ids that fit, nil if none does.

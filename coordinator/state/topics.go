@@ -17,14 +17,8 @@ const metadataTopic = "__cluster_metadata"
 // apply makes topics, each by itself.
 func (c CreateTopics) apply(w *work) {
 	b := newTopicBuilder(w, c)
-	total := 0
 	for _, t := range c.Topics {
 		made, err := b.build(t)
-		if err == nil {
-			if total += len(made.Partitions); total > MaxPartitions {
-				made, err = metadata.Topic{}, fmt.Errorf("%w: more than %d partitions in one request", metadata.ErrPolicyViolation, MaxPartitions)
-			}
-		}
 		w.result.Created = append(w.result.Created, CreatedTopic{Name: t.Name, Topic: made, Err: err})
 		if err != nil {
 			continue
@@ -43,12 +37,13 @@ type topicBuilder struct {
 	asked      map[string]int // how often a name is asked for
 	collisions map[string]string
 	ids        map[metadata.UUID]bool // taken by this command
+	room       int                    // partitions that it may still make
 }
 
 func newTopicBuilder(w *work, c CreateTopics) *topicBuilder {
 	b := &topicBuilder{
 		w: w, placer: newPlacer(w.image.Brokers(), c.Seed),
-		asked: map[string]int{}, collisions: map[string]string{}, ids: map[metadata.UUID]bool{},
+		asked: map[string]int{}, collisions: map[string]string{}, ids: map[metadata.UUID]bool{}, room: MaxPartitions,
 	}
 	for _, t := range c.Topics {
 		b.asked[t.Name]++
@@ -61,6 +56,7 @@ func newTopicBuilder(w *work, c CreateTopics) *topicBuilder {
 
 func (b *topicBuilder) took(t metadata.Topic) {
 	b.ids[t.ID] = true
+	b.room -= len(t.Partitions)
 	b.collisions[metadata.CollisionKey(t.Name)] = t.Name
 }
 
@@ -128,10 +124,14 @@ func (b *topicBuilder) place(t NewTopic) ([][]int32, error) {
 		return nil, fmt.Errorf("%w: %d, accepted is 1 or more, or -1 for the default", metadata.ErrInvalidReplicationFactor, rf)
 	case partitions < 1:
 		return nil, fmt.Errorf("%w: %d, accepted is 1 or more, or -1 for the default", metadata.ErrInvalidPartitions, partitions)
-	case partitions > MaxPartitions:
-		return nil, fmt.Errorf("%w: %d partitions, at most %d in one request", metadata.ErrPolicyViolation, partitions, MaxPartitions)
+	case partitions > b.room:
+		return nil, tooMany(partitions)
 	}
 	return b.placer.place(partitions, rf)
+}
+
+func tooMany(partitions int) error {
+	return fmt.Errorf("%w: %d partitions, one request may make %d in all", metadata.ErrPolicyViolation, partitions, MaxPartitions)
 }
 
 // assigned checks the replicas that the client chose.
@@ -140,8 +140,8 @@ func (b *topicBuilder) assigned(t NewTopic) ([][]int32, error) {
 		return nil, fmt.Errorf("%w: with an assignment the numbers of partitions and replicas are -1, not %d and %d",
 			metadata.ErrInvalidRequest, t.Partitions, t.ReplicationFactor)
 	}
-	if len(t.Assignment) > MaxPartitions {
-		return nil, fmt.Errorf("%w: %d partitions, at most %d in one request", metadata.ErrPolicyViolation, len(t.Assignment), MaxPartitions)
+	if len(t.Assignment) > b.room {
+		return nil, tooMany(len(t.Assignment))
 	}
 	for i, replicas := range t.Assignment {
 		if why := b.wrongReplicas(replicas, len(t.Assignment[0])); why != "" {
