@@ -1,4 +1,3 @@
-// Package vfs is the disk of a node.
 package vfs
 
 import "io"

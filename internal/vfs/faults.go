@@ -1,0 +1,133 @@
+package vfs
+
+import (
+	"io"
+	"path"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/brokersim/brokersim/internal/gate"
+)
+
+// Op is a set of operations on a disk.
+type Op uint16
+
+// The operations. OpSync is of a file, OpSyncDir of a directory's names.
+const (
+	OpOpen Op = 1 << iota
+	OpCreate
+	OpRead
+	OpWrite
+	OpSync
+	OpTruncate
+	OpRemove
+	OpRename
+	OpMkdir
+	OpList
+	OpSyncDir
+
+	AnyOp Op = 1<<iota - 1
+)
+
+// Faults is what is wrong with a disk at present. The zero value is a healthy
+// one. Each fault lasts until its heal function is called, and several add up.
+// It is safe for concurrent use and must not be copied.
+type Faults struct {
+	mu   sync.Mutex
+	list atomic.Pointer[[]*fault] // replaced as a whole; nil while the disk is healthy
+}
+
+// A fault is one thing that is wrong.
+type fault struct {
+	ops     Op
+	pattern string // of the file's name, as for path.Match; "" for every file
+	err     error
+	keep    int           // bytes of a write that arrive all the same
+	delay   time.Duration // before the operation has its effect
+}
+
+// SlowBy makes every write last longer by write, and every sync by sync.
+func (f *Faults) SlowBy(write, sync time.Duration) (heal func()) {
+	slow := []*fault{{ops: OpWrite, delay: write}, {ops: OpSync | OpSyncDir, delay: sync}}
+	return f.add(slow...)
+}
+
+// Fail makes operations fail with err. name is a pattern of path.Match for the
+// file's last name or for its whole one; "" is every file. A rename goes by its
+// old name.
+func (f *Faults) Fail(ops Op, name string, err error) (heal func()) {
+	return f.add(&fault{ops: ops, pattern: name, err: err})
+}
+
+// Full makes everything fail that needs room, like a full disk.
+func (f *Faults) Full() (heal func()) {
+	return f.add(&fault{ops: OpCreate | OpWrite | OpMkdir, err: syscall.ENOSPC})
+}
+
+// ShortWrite makes writes fail after at most keep bytes have arrived.
+func (f *Faults) ShortWrite(name string, keep int) (heal func()) {
+	return f.add(&fault{ops: OpWrite, pattern: name, keep: keep, err: io.ErrShortWrite})
+}
+
+func (f *Faults) add(more ...*fault) (heal func()) {
+	f.change(func(list []*fault) []*fault { return append(list, more...) })
+	return func() {
+		f.change(func(list []*fault) []*fault {
+			return slices.DeleteFunc(list, func(x *fault) bool { return slices.Contains(more, x) })
+		})
+	}
+}
+
+func (f *Faults) change(edit func([]*fault) []*fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var list []*fault
+	if now := f.list.Load(); now != nil {
+		list = slices.Clone(*now)
+	}
+	if list = edit(list); len(list) == 0 {
+		f.list.Store(nil)
+		return
+	}
+	f.list.Store(&list)
+}
+
+// strike waits as long as op on name is to be slow, passes g again if it was, and
+// returns what op is to fail with.
+func (f *Faults) strike(g *gate.Gate, op Op, name string) (keep int, err error) {
+	list := f.list.Load()
+	if list == nil {
+		return 0, nil
+	}
+	var delay time.Duration
+	for _, x := range *list {
+		if x.ops&op == 0 || !x.matches(name) {
+			continue
+		}
+		delay += x.delay
+		if err == nil && x.err != nil {
+			keep, err = x.keep, x.err
+		}
+	}
+	if delay > 0 {
+		time.Sleep(delay) // the caller holds no lock
+		if shut := g.Pass(); shut != nil {
+			return 0, shut
+		}
+	}
+	return keep, err
+}
+
+func (x *fault) matches(name string) bool {
+	if x.pattern == "" {
+		return true
+	}
+	if ok, _ := path.Match(x.pattern, path.Base(name)); ok {
+		return true
+	}
+	ok, _ := path.Match(x.pattern, name)
+	return ok
+}
