@@ -102,8 +102,8 @@ func Start(cfg Config) (*Broker, error) {
 		}
 		return nil, fmt.Errorf("starting %s: %w", b.node, err)
 	}
-	b.cfg.Logger.Info("starting", "restart", v.why, "previous-epoch", v.previousEpoch)
-	b.session.directory, b.session.previous = identity.directory, v.previousEpoch
+	b.cfg.Logger.Info("starting", "clean", v.clean, "why", v.why, "last-epoch", v.epoch)
+	b.session.directory, b.session.previous, b.session.before = identity.directory, v.previousEpoch(), v.epoch
 	b.initAPIs()
 	b.serve()
 	b.goRun("the session", b.session.run)

@@ -29,10 +29,12 @@ func (b *Broker) openDisk() (metaProperties, verdict, error) {
 		return identity, verdict{}, err
 	}
 	v := judge(last, stopped, b.cfg.FS.Session(), logs)
-	if v.previousEpoch >= 0 {
-		err = b.rememberEpoch(v.previousEpoch)
-	} else {
-		err = b.remove(lastRunFile)
+	if v.epoch >= 0 {
+		session := "" // proves nothing
+		if v.clean {
+			session = b.cfg.FS.Session()
+		}
+		err = b.writeLastRun(lastRun{v.epoch, session})
 	}
 	if err == nil {
 		err = b.remove(cleanShutdownFile)
@@ -74,7 +76,11 @@ func readHint[T any](b *Broker, name string, parse func([]byte) (T, error)) *T {
 
 // rememberEpoch makes the disk remember that this broker was registered under epoch.
 func (b *Broker) rememberEpoch(epoch int64) error {
-	if err := vfs.WriteFileSynced(b.cfg.FS, lastRunFile, lastRun{epoch, b.cfg.FS.Session()}.encode()); err != nil {
+	return b.writeLastRun(lastRun{epoch, b.cfg.FS.Session()})
+}
+
+func (b *Broker) writeLastRun(r lastRun) error {
+	if err := vfs.WriteFileSynced(b.cfg.FS, lastRunFile, r.encode()); err != nil {
 		return fmt.Errorf("writing %s: %w", lastRunFile, err)
 	}
 	return nil

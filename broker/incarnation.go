@@ -114,8 +114,17 @@ type recovered struct {
 
 // A verdict says what a restart means (KIP-966).
 type verdict struct {
-	previousEpoch int64  // to register with: -1 after an unclean end
-	why           string // for the broker's own log
+	clean bool
+	epoch int64  // the last one that the disk remembers, clean or not; -1 for none
+	why   string // for the broker's own log
+}
+
+// previousEpoch is what to register with.
+func (v verdict) previousEpoch() int64 {
+	if !v.clean {
+		return -1
+	}
+	return v.epoch
 }
 
 // judge decides whether the disk still holds all that the broker ever told
@@ -124,26 +133,41 @@ type verdict struct {
 // then nothing written was lost, and what a dying write left half done was never
 // told to anybody. A log with damage before its tail disproves either.
 func judge(last *lastRun, stopped *cleanShutdown, session string, logs map[string]recovered) verdict {
+	v := verdict{epoch: -1}
+	if last != nil {
+		v.epoch = last.epoch
+	}
+	if stopped != nil && stopped.BrokerEpoch < v.epoch {
+		stopped = nil // of an earlier run
+	}
+	if stopped != nil {
+		v.epoch = stopped.BrokerEpoch
+	}
+	v.clean, v.why = proof(last, stopped, session, logs)
+	return v
+}
+
+func proof(last *lastRun, stopped *cleanShutdown, session string, logs map[string]recovered) (clean bool, why string) {
 	for _, dir := range slices.Sorted(maps.Keys(logs)) {
 		if logs[dir].corrupt {
-			return verdict{-1, "unclean: the log " + dir + " is damaged"}
+			return false, "the log " + dir + " is damaged"
 		}
 	}
-	if stopped != nil && (last == nil || last.epoch <= stopped.BrokerEpoch) {
+	if stopped != nil {
 		if dir, ok := stopped.matches(logs); !ok {
-			return verdict{-1, "unclean: the log " + dir + " does not end where it was stopped"}
+			return false, "the log " + dir + " does not end where it was stopped"
 		}
-		return verdict{stopped.BrokerEpoch, "clean: it was stopped cleanly"}
+		return true, "it was stopped cleanly"
 	}
 	switch {
 	case last == nil:
-		return verdict{-1, "the disk's first start"}
+		return false, "it is the disk's first start"
 	case session == "":
-		return verdict{-1, "unclean: whether the disk lost anything is not known"}
+		return false, "whether the disk lost anything is not known"
 	case last.session != session:
-		return verdict{-1, "unclean: the disk may have lost what was not synced"}
+		return false, "the disk may have lost what was not synced"
 	}
-	return verdict{last.epoch, "clean: the disk has lost nothing since"}
+	return true, "the disk has lost nothing since"
 }
 
 // matches reports whether every listed log is there and ends as listed; if not,

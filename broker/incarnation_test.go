@@ -37,12 +37,13 @@ func TestJudge(t *testing.T) {
 		{"stopped cleanly, yet a log is short in the same session", ran, stopped, "s1", short, -1},
 		{"stopped cleanly, yet a log is gone", ran, stopped, "s1", map[string]recovered{"orders-0": {end: 42}}, -1},
 		{"stopped cleanly, yet a log is damaged", ran, stopped, "s1", damaged, -1},
+		{"unclean once and never registered since", &lastRun{epoch: 7}, nil, "s1", whole, -1},
 		{"a clean-shutdown file of an earlier run", &lastRun{epoch: 9, session: "s1"}, stopped, "s2", whole, -1},
 		{"only the clean-shutdown file is left", nil, stopped, "s2", whole, 7},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v := judge(c.last, c.stopped, c.session, c.logs)
-			require.Equal(t, c.want, v.previousEpoch, v.why)
+			require.Equal(t, c.want, v.previousEpoch(), v.why)
 		})
 	}
 }

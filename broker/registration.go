@@ -23,6 +23,7 @@ type session struct {
 	process   metadata.UUID // the incarnation id: one for each start of the broker
 	directory metadata.UUID
 	previous  int64                   // epoch to present when registering, -1 for none
+	before    int64                   // newest epoch that an earlier process had, -1 for none
 	remember  func(epoch int64) error // stores and syncs the epoch
 	applied   func() int64            // newest metadata offset that the broker has applied
 	epoch     *atomic.Int64           // of the newest registration; set by register
@@ -36,7 +37,7 @@ type session struct {
 
 func newSession(cfg Config, channel *coordinatorChannel, epoch *atomic.Int64, im *images, remember func(int64) error) *session {
 	s := &session{
-		cfg: cfg, channel: channel, process: newUUID(), previous: -1, epoch: epoch, remember: remember,
+		cfg: cfg, channel: channel, process: newUUID(), previous: -1, before: -1, epoch: epoch, remember: remember,
 		applied:    func() int64 { return im.published.Load().Offset() },
 		registered: make(chan struct{}), hurry: make(chan struct{}, 1), mayStop: make(chan struct{}),
 	}
@@ -60,17 +61,13 @@ func (s *session) run(ctx context.Context) error {
 // register obtains a broker epoch and stores it before anything is done under it.
 // The same process asking again keeps its epoch.
 func (s *session) register(ctx context.Context) error {
+	applied := s.applied()
 	resp, err := s.admitted(ctx)
 	if err != nil {
 		return err
 	}
-	// Every epoch is the offset of a new entry in the metadata log.
-	switch known := s.epoch.Load(); {
-	case resp.BrokerEpoch < max(known, s.previous),
-		resp.BrokerEpoch != known && resp.BrokerEpoch <= s.applied():
-		return fmt.Errorf("%w: registered at metadata offset %d, but this broker was registered at %d and has applied %d: "+
-			"the coordinator nodes have lost their log or are another cluster's", metadata.ErrInconsistentClusterID,
-			resp.BrokerEpoch, max(known, s.previous), s.applied())
+	if err := s.plausible(resp.BrokerEpoch, applied); err != nil {
+		return err
 	}
 	if err := s.remember(resp.BrokerEpoch); err != nil {
 		return err
@@ -81,6 +78,18 @@ func (s *session) register(ctx context.Context) error {
 	closeOnce(s.registered)
 	s.cfg.Logger.Info("registered", "epoch", resp.BrokerEpoch)
 	return nil
+}
+
+// plausible refuses an epoch that lies in the past of what this broker knows. An
+// epoch is the offset of a new entry in the metadata log, so such a log is not
+// the one that the broker has followed.
+func (s *session) plausible(epoch, applied int64) error {
+	known := max(s.epoch.Load(), s.before)
+	if epoch == s.epoch.Load() || epoch > max(known, applied) {
+		return nil
+	}
+	return fmt.Errorf("%w: registered at metadata offset %d, but this broker was registered at %d before and has applied %d: "+
+		"the coordinator nodes have lost their log, or are another cluster's", metadata.ErrInconsistentClusterID, epoch, known, applied)
 }
 
 // admitted asks until the coordinator has registered the broker. While another
