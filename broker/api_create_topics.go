@@ -35,7 +35,7 @@ func (b *Broker) createTopics(ctx context.Context, req *kmsg.CreateTopicsRequest
 		return wire.ErrorAnswer(req, orUnknown(code))
 	}
 	resp.Version = req.Version
-	b.completeCreated(req, resp)
+	completeCreated(resp)
 	if !req.ValidateOnly {
 		b.settle(ctx, func(im *metadata.Image) bool { return hasCreated(im, resp) })
 	}
@@ -52,38 +52,14 @@ func hasCreated(im *metadata.Image, resp *kmsg.CreateTopicsResponse) bool {
 	})
 }
 
-// completeCreated fills in what clients rely on: configs that are never null and
-// have a source, which some clients fail without.
-func (b *Broker) completeCreated(req *kmsg.CreateTopicsRequest, resp *kmsg.CreateTopicsResponse) {
+// completeCreated makes sure that configs are never null: some clients fail on
+// that although the topic was created.
+func completeCreated(resp *kmsg.CreateTopicsResponse) {
 	for i := range resp.Topics {
-		t := &resp.Topics[i]
-		t.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
-		if t.ErrorCode != 0 {
-			t.NumPartitions, t.ReplicationFactor = -1, -1
-			continue
-		}
-		for _, e := range b.cfg.Config.DescribeTopic(askedConfigs(req, t.Topic)) {
-			t.Configs = append(t.Configs, kmsg.CreateTopicsResponseTopicConfig{
-				Name: e.Name, Value: &e.Value, ReadOnly: e.ReadOnly, Source: int8(e.Source),
-			})
+		if t := &resp.Topics[i]; t.Configs == nil {
+			t.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
 		}
 	}
-}
-
-// askedConfigs is what the request sets on a topic.
-func askedConfigs(req *kmsg.CreateTopicsRequest, topic string) map[string]string {
-	configs := map[string]string{}
-	for _, t := range req.Topics {
-		if t.Topic != topic {
-			continue
-		}
-		for _, c := range t.Configs {
-			if c.Value != nil {
-				configs[c.Name] = *c.Value
-			}
-		}
-	}
-	return configs
 }
 
 // orUnknown is UNKNOWN_SERVER_ERROR for an answer that is missing without an error.
