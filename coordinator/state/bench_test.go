@@ -29,11 +29,14 @@ func bigCluster(tb testing.TB, topics, partitions int) *State {
 	for i := range assignment {
 		assignment[i] = []int32{1, int32(2 + i%2), int32(3 - i%2)}
 	}
+	c := CreateTopics{}
 	for i := range topics {
-		r := apply(CreateTopics{Topics: []NewTopic{{
+		c.Topics = append(c.Topics, NewTopic{
 			Name: fmt.Sprintf("topic-%d", i), ID: metadata.UUID{1, byte(i), byte(i >> 8)}, Partitions: -1, ReplicationFactor: -1, Assignment: assignment,
-		}}})
-		require.NoError(tb, r.Created[0].Err)
+		})
+	}
+	for _, created := range apply(c).Created {
+		require.NoError(tb, created.Err)
 	}
 	return s
 }

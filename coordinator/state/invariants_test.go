@@ -88,6 +88,10 @@ func checkStep(s *State, before *metadata.Image, c Command, r Result) error {
 			if !ok {
 				continue
 			}
+			if reg, ok := c.(RegisterBroker); ok && r.Err == nil && !r.Clean &&
+				(slices.Contains(next.ISR, reg.Broker.ID) || slices.Contains(next.ELR, reg.Broker.ID)) {
+				return fmt.Errorf("%s-%d: broker %d may have lost data and is still a member", t.Name, i, reg.Broker.ID)
+			}
 			if err := checkTransition(s, t, t.Partitions[i], next, elections[id], c); err != nil {
 				return fmt.Errorf("%s-%d: %s, then %s: %w", t.Name, i, describe(t.Partitions[i]), describe(next), err)
 			}

@@ -3,6 +3,7 @@ package state
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 
@@ -13,9 +14,10 @@ import (
 //
 //   - leaders go round all live brokers, from a random start, racks taking turns;
 //   - the replicas of one partition lie on as many racks as there are;
-//   - among the brokers that this allows, the one with the fewest replicas so far
-//     is taken, and who follows whom changes with each round, so that the death of
+//   - who follows whom changes with each round of the leaders, so that the death of
 //     one broker spreads its leaderships over all others;
+//   - where racks of different size burden a broker more, the next round makes up
+//     for it as far as the racks allow;
 //   - a broker that is fenced or shutting down is taken only for want of others,
 //     and never first.
 //
@@ -25,6 +27,7 @@ type placer struct {
 	spare  []seat // the others
 	rng    *rand.PCG
 	placed map[int32]int // replicas by broker, of this command
+	before map[int32]int // the same when this round began
 }
 
 type seat struct {
@@ -64,6 +67,9 @@ func (p *placer) place(partitions, rf int) ([][]int32, error) {
 	start := int(p.rng.Uint64() % uint64(n))
 	assignment := make([][]int32, partitions)
 	for i := range assignment {
+		if i%n == 0 {
+			p.before = maps.Clone(p.placed)
+		}
 		first := (start + i) % n
 		assignment[i] = p.replicas(first, first+1+(i/n)%max(1, n-1), rf)
 	}
@@ -97,7 +103,7 @@ func (p *placer) replicas(first, from, rf int) []int32 {
 	return ids
 }
 
-// rank orders candidates: live ones first, then other racks, then the least burdened.
+// rank orders candidates: live ones first, then other racks, then the least burdened so far.
 func (p *placer) rank(c seat, chosen []seat, spare bool) (r [3]int) {
 	if spare {
 		r[0] = 1
@@ -107,6 +113,6 @@ func (p *placer) rank(c seat, chosen []seat, spare bool) (r [3]int) {
 			r[1]++
 		}
 	}
-	r[2] = p.placed[c.id]
+	r[2] = p.before[c.id]
 	return r
 }
