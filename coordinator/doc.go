@@ -1,2 +1,94 @@
-// Package coordinator decides the state of the cluster.
+// Package coordinator decides the state of the cluster: which brokers live, which
+// topics there are, who leads each partition and who is in sync. It is what Kafka
+// calls the controller.
+//
+// One, three or five nodes agree by Raft; one of them is active and decides, the
+// others stand by and tell brokers what was decided. Any minority may crash, and all
+// of them may restart. The package is not a general store: what it decides is package
+// state's, pure and deterministic, and what it says is said in Kafka's own messages
+// over package wire. It never calls a broker, except to find out whether it lives.
+//
+// # From a request to a broker
+//
+//	broker                        active node                    other nodes
+//	──────                        ───────────                    ───────────
+//	AlterPartition, heartbeat ──► rpc_*.go: a state.Command
+//	                              propose ──► Raft log ────────► Raft log
+//	                                            │ a majority       │ told of the
+//	                                            │ has stored it    │ commit later
+//	                                          fsm.Apply          fsm.Apply
+//	                                            │ state.Apply decides, the same on all
+//	                                            ├─► events (EmitAt: told once)
+//	                                            ├─► history: image, deltas
+//	◄── answer ─────────────────────────────────┘     │
+//	Fetch __cluster_metadata, long poll ──────────────┘ ◄── from any node
+//
+// Raft's log holds commands: what somebody asked for, with the epoch that it
+// presumes. Elections and all else that follows happens when the entry is applied, so
+// ten thousand partitions of a dead broker are one entry, and a late command about an
+// older incarnation does nothing. What changed leaves as deltas, numbered by the
+// index of their entry: the metadata offset. Entries that change nothing are not
+// told, so the numbers have gaps. Raft's term stays in here, but for the leader epoch
+// of the metadata log.
+//
+// # The metadata log
+//
+// Brokers Fetch partition 0 of the topic __cluster_metadata, id 00…01, from any node:
+//
+//   - FetchOffset is the next offset wanted, the newest applied one plus 1. The answer
+//     holds changes at and above it, one record batch each (wire.MetadataBatch), only
+//     committed ones. HighWatermark is the offset of the newest change this node knows
+//     to be committed, plus 1; a broker that has applied HighWatermark-1 has caught up
+//     with this node.
+//   - A node keeps the newest few thousand changes. If FetchOffset lies before them the
+//     answer has no records but a SnapshotID; FetchSnapshot brings that image,
+//     metadata.Image encoded, piece by piece. EndOffset is exclusive, like all ends:
+//     it is the image's Offset() plus 1, and the FetchOffset to go on with.
+//     SNAPSHOT_NOT_FOUND means to Fetch again and be given a newer one.
+//   - CurrentLeader names the active node. Follow that one: the others learn of a commit
+//     with Raft's next message, which may take CommitTimeout twice (a second). A long
+//     poll ends early when the active node changes.
+//
+// Answers on a connection go out in the order of the requests, and a long poll holds
+// back those behind it. So a broker has one connection for its session (registration
+// and heartbeats), and others for the metadata log and for everything else.
+//
+// # Sessions
+//
+// Only the active node has them (active.go; the rules are in sessions.go, pure). A
+// registration begins a session and each heartbeat renews it, under one broker epoch.
+// A heartbeat that comes from an unfenced broker which has not applied what was
+// committed one session ago renews nothing: the others would wait for it in vain.
+// Whoever becomes active gives every unfenced broker a full session, after a Raft
+// barrier, and so does a node that finds that it was itself asleep. A failover of
+// the coordinator therefore fences nobody.
+//
+// Death and silence differ. When the connection that a broker's last heartbeat came by
+// is closed, the active node dials the broker's INTERNAL listener once. Refused means
+// that no process is there: the broker is fenced now (broker.gone). Anything else means
+// nothing, and silence ends the session after its timeout (session.expired).
+//
+// A fenced broker is unfenced by a heartbeat that shows it has applied its own
+// registration. A broker that wants to shut down is told so only when it leads
+// nothing and every active broker has applied the change that took its last leadership.
+//
+// # What holds
+//
+//   - Only what is committed is told, and only in order. An answer that says "done"
+//     goes out after the entry is in this node's history.
+//   - A command whose outcome Raft does not know is answered NOT_CONTROLLER; every
+//     command may be sent again without harm.
+//   - What must be newest is read from the fsm first, and Raft asked afterwards whether
+//     this node still leads (verify): the other order has a window.
+//   - Nothing in here transfers leadership; Raft's transfer can get stuck.
+//   - A node whose disk fails crashes, alone: it closes itself and says so (Config.Failed).
+//     Raft would panic instead, and take the user's process along; see store.go.
+//   - Close returns when every goroutine has ended, also while the node is paused or cut off.
+//
+// # Reading order
+//
+// node.go and raft.go (the life of a node), fsm.go and history.go (an entry's way),
+// active.go and sessions.go, then the APIs: one file each, rpc_*.go. journal.go,
+// store.go and snapshots.go are Raft's disk; durable, in store.go, is where another
+// kind of store fits. stream.go and transport.go are Raft's network.
 package coordinator

@@ -48,15 +48,16 @@ func (f *fsm) Apply(l *raft.Log) any {
 	return result
 }
 
-// Snapshot captures the state; Apply goes on meanwhile.
+// Snapshot captures the image, which nobody changes, and which is the whole state;
+// Apply goes on while it is encoded.
 func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
-	return fsmSnapshot(f.state.AppendTo(nil)), nil
+	return fsmSnapshot{f.state.Image()}, nil
 }
 
-type fsmSnapshot []byte
+type fsmSnapshot struct{ image *metadata.Image }
 
 func (s fsmSnapshot) Persist(sink raft.SnapshotSink) error {
-	if _, err := sink.Write(s); err != nil {
+	if _, err := sink.Write(s.image.AppendTo(nil)); err != nil {
 		sink.Cancel()
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 
 func (a *active) envelope(req *kmsg.EnvelopeRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.EnvelopeResponse)
-	h, body, err := wire.ParseRequest(req.RequestData)
+	h, body, err := wire.DecodeRequest(req.RequestData)
 	if err != nil {
 		resp.ErrorCode = wire.Code(fmt.Errorf("%w: %w", metadata.ErrInvalidRequest, err))
 		return resp

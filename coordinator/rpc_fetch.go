@@ -25,6 +25,10 @@ const maxFetchWait = time.Minute
 
 func (n *Node) fetch(ctx context.Context, req *kmsg.FetchRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.FetchResponse)
+	if req.ClusterID != nil && *req.ClusterID != n.cfg.ClusterID {
+		resp.ErrorCode = wire.Code(metadata.ErrInconsistentClusterID)
+		return resp
+	}
 	for _, t := range req.Topics {
 		rt := kmsg.NewFetchResponseTopic()
 		rt.Topic, rt.TopicID = t.Topic, t.TopicID

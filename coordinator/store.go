@@ -357,6 +357,9 @@ func (r *opReader) bytes() []byte {
 	}
 	b := r.b[:n:n]
 	r.b = r.b[n:]
+	if n == 0 {
+		return nil
+	}
 	return b
 }
 
