@@ -1,0 +1,167 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// maxResponseBytes bounds what a client takes for a response.
+const maxResponseBytes = 256 << 20
+
+// ErrClientClosed is returned by a [Client] that has been closed.
+var ErrClientClosed = errors.New("client is closed")
+
+// ClientConfig says whom a [Client] talks to.
+type ClientConfig struct {
+	Dial     func(ctx context.Context) (net.Conn, error)
+	ClientID string
+}
+
+// A Client sends requests to one node. It connects with the first request,
+// keeps any number of requests in flight on its one connection, and connects
+// anew after that has broken. While it is connected it has two goroutines;
+// Close joins them. Its methods are safe for concurrent use.
+type Client struct {
+	cfg     ClientConfig
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
+	dialing chan struct{} // one slot: one dial at a time
+
+	mu     sync.Mutex
+	link   *clientConn // nil, or the newest, which may be broken
+	closed bool
+}
+
+// NewClient returns a client that has not connected yet.
+func NewClient(cfg ClientConfig) *Client {
+	c := &Client{cfg: cfg, dialing: make(chan struct{}, 1)}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c
+}
+
+// Do sends req, in the version that is set on it, and waits for the response.
+// An error means that there is none: the request may have had its effect or
+// may have it yet. When ctx ends Do returns, and the connection stays usable.
+// A produce request with acks=0 returns a nil response at once.
+func (c *Client) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
+	var kept kmsg.Response
+	err := c.do(ctx, req, func(resp kmsg.Response) error { kept = resp; return nil }, false)
+	return kept, err
+}
+
+// DoWith is Do for large responses: use is called with the response, whose
+// byte fields it may not keep, since their memory is used again afterwards.
+// The error of use is returned.
+func (c *Client) DoWith(ctx context.Context, req kmsg.Request, use func(kmsg.Response) error) error {
+	return c.do(ctx, req, use, true)
+}
+
+func (c *Client) do(ctx context.Context, req kmsg.Request, use func(kmsg.Response) error, reuse bool) error {
+	conn, err := c.connected(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", keyName(req.Key()), err)
+	}
+	frame, err := conn.roundTrip(ctx, req)
+	if err != nil {
+		return fmt.Errorf("%s: %w", keyName(req.Key()), err)
+	}
+	if frame == nil {
+		return nil
+	}
+	if reuse {
+		defer giveBuffer(frame)
+	}
+	resp := req.ResponseKind()
+	if _, err := DecodeResponse(*frame, resp); err != nil {
+		conn.fail(err) // whoever answers like this has lost the thread
+		return err
+	}
+	return use(resp)
+}
+
+// connected returns a connection that works as far as is known.
+func (c *Client) connected(ctx context.Context) (*clientConn, error) {
+	if conn, err := c.current(); conn != nil || err != nil {
+		return conn, err
+	}
+	select {
+	case c.dialing <- struct{}{}:
+		defer func() { <-c.dialing }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-c.ctx.Done():
+		return nil, ErrClientClosed
+	}
+	if conn, err := c.current(); conn != nil || err != nil {
+		return conn, err // somebody else's dial
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(c.ctx, cancel)()
+	nc, err := c.cfg.Dial(ctx)
+	if err != nil {
+		if c.ctx.Err() != nil {
+			err = ErrClientClosed
+		}
+		return nil, err
+	}
+	return c.adopt(nc)
+}
+
+func (c *Client) current() (*clientConn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, ErrClientClosed
+	}
+	if c.link == nil || c.link.broken() {
+		return nil, nil
+	}
+	return c.link, nil
+}
+
+func (c *Client) adopt(nc net.Conn) (*clientConn, error) {
+	conn := newClientConn(nc, c.cfg.ClientID)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		nc.Close()
+		return nil, ErrClientClosed
+	}
+	c.link = conn
+	c.wg.Go(conn.writeRequests)
+	c.wg.Go(conn.readResponses)
+	return conn, nil
+}
+
+// Disconnect closes the connection, if there is one. Requests in flight fail;
+// the next one connects anew.
+func (c *Client) Disconnect() {
+	c.mu.Lock()
+	conn := c.link
+	c.mu.Unlock()
+	if conn != nil {
+		conn.fail(net.ErrClosed)
+	}
+}
+
+// Close closes the connection, fails every request in flight, and joins the
+// client's goroutines. Later requests return [ErrClientClosed].
+func (c *Client) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	conn := c.link
+	c.mu.Unlock()
+	c.cancel()
+	if conn != nil {
+		conn.fail(ErrClientClosed)
+	}
+	c.wg.Wait()
+	return nil
+}

@@ -1,0 +1,196 @@
+package wire
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+const (
+	// queuedRequests may wait for the writer before Do waits.
+	queuedRequests = 16
+	// maxAbandoned responses may be owed to callers that have given up, before
+	// the connection counts as broken.
+	maxAbandoned = 1000
+)
+
+// A clientConn is one connection of a [Client].
+type clientConn struct {
+	nc       net.Conn
+	clientID *string
+	queue    chan *[]byte  // encoded frames, in the order in which they are written
+	done     chan struct{} // closed when the connection is broken
+
+	mu        sync.Mutex
+	err       error // why it is broken
+	nextID    int32
+	calls     map[int32]chan *[]byte // by correlation id; nil: the caller has given up
+	abandoned int
+}
+
+func newClientConn(nc net.Conn, clientID string) *clientConn {
+	return &clientConn{nc: nc, clientID: &clientID, queue: make(chan *[]byte, queuedRequests),
+		done: make(chan struct{}), calls: make(map[int32]chan *[]byte)}
+}
+
+// roundTrip sends req and waits for the frame of its response; nil for a
+// request that has none.
+func (c *clientConn) roundTrip(ctx context.Context, req kmsg.Request) (*[]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	produce, ok := req.(*kmsg.ProduceRequest)
+	silent := ok && produce.Acks == 0
+	id, answered := c.register(silent)
+	buf := takeBuffer()
+	*buf = AppendRequest(*buf, Header{CorrelationID: id, ClientID: c.clientID}, req)
+	select {
+	case c.queue <- buf:
+	case <-ctx.Done():
+		c.forget(id)
+		giveBuffer(buf)
+		return nil, context.Cause(ctx)
+	case <-c.done:
+		return nil, c.err
+	}
+	if silent {
+		return nil, nil
+	}
+	select {
+	case frame := <-answered:
+		return frame, nil
+	case <-ctx.Done():
+		c.abandon(id)
+		return nil, context.Cause(ctx)
+	case <-c.done:
+	}
+	select { // it may have come just before
+	case frame := <-answered:
+		return frame, nil
+	default:
+		return nil, c.err
+	}
+}
+
+func (c *clientConn) register(silent bool) (int32, chan *[]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	id := c.nextID
+	c.nextID++
+	answered := make(chan *[]byte, 1)
+	if !silent {
+		c.calls[id] = answered
+	}
+	return id, answered
+}
+
+// forget drops a call that was never sent.
+func (c *clientConn) forget(id int32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.calls, id)
+}
+
+// abandon drops a call whose response may still come.
+func (c *clientConn) abandon(id int32) {
+	c.mu.Lock()
+	if _, ok := c.calls[id]; ok {
+		c.calls[id] = nil
+		c.abandoned++
+	}
+	tooMany := c.abandoned > maxAbandoned
+	c.mu.Unlock()
+	if tooMany {
+		c.fail(errors.New("too many requests without an answer"))
+	}
+}
+
+func (c *clientConn) writeRequests() {
+	for {
+		select {
+		case buf := <-c.queue:
+			_, err := c.nc.Write(*buf)
+			giveBuffer(buf)
+			if err != nil {
+				c.fail(err)
+				return
+			}
+		case <-c.done:
+			return
+		}
+	}
+}
+
+func (c *clientConn) readResponses() {
+	r := bufio.NewReaderSize(c.nc, readBuffer)
+	for {
+		buf := takeBuffer()
+		frame, err := ReadFrame(r, maxResponseBytes, *buf)
+		if err == nil {
+			*buf = frame
+			err = c.deliver(buf)
+		}
+		if err != nil {
+			giveBuffer(buf)
+			c.fail(err)
+			return
+		}
+	}
+}
+
+// deliver hands a response to its caller.
+func (c *clientConn) deliver(frame *[]byte) error {
+	if len(*frame) < 4 {
+		return errCutOff
+	}
+	id := int32(binary.BigEndian.Uint32(*frame))
+	c.mu.Lock()
+	answered, ok := c.calls[id]
+	delete(c.calls, id)
+	if ok && answered == nil {
+		c.abandoned--
+	}
+	c.mu.Unlock()
+	switch {
+	case !ok:
+		return fmt.Errorf("response to no request: correlation id %d", id)
+	case answered == nil:
+		giveBuffer(frame)
+	default:
+		answered <- frame // has room for it
+	}
+	return nil
+}
+
+// fail breaks the connection; the first reason is kept.
+func (c *clientConn) fail(err error) {
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	c.mu.Lock()
+	first := c.err == nil
+	if first {
+		c.err = fmt.Errorf("connection to %s: %w", c.nc.RemoteAddr(), err)
+		close(c.done)
+	}
+	c.mu.Unlock()
+	if first {
+		c.nc.Close()
+	}
+}
+
+func (c *clientConn) broken() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,252 @@
+package wire
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+const (
+	// pendingReplies is how many replies of a connection may wait to be
+	// written before its next request waits too.
+	pendingReplies = 64
+	// readBuffer gathers small frames; larger ones are read past it.
+	readBuffer = 8 << 10
+	// partingTime is what remains, once a client has ended the connection, for
+	// the requests that it sent before, and for a slow client to take its last
+	// replies.
+	partingTime = time.Second
+)
+
+// A Conn is a connection of a [Server].
+type Conn struct {
+	server *Server
+	nc     net.Conn
+	state  atomic.Value // stateBox
+
+	life    context.Context // ends when the connection is closed here
+	end     context.CancelFunc
+	ctx     context.Context // of the handlers: ends also when the client goes away
+	cancel  context.CancelFunc
+	parting atomic.Pointer[context.Context] // of what came before the client's orderly end
+
+	frames  chan arrival
+	replies chan pending
+	last    atomic.Bool // no further reply will come
+}
+
+// An arrival is a frame that has been read ahead.
+type arrival struct {
+	frame *[]byte
+	at    time.Time
+}
+
+// A pending reply waits to be written.
+type pending struct {
+	Reply
+	header Header
+	frame  *[]byte // the request's memory
+}
+
+type stateBox struct{ v any }
+
+func newConn(s *Server, nc net.Conn) *Conn {
+	c := &Conn{server: s, nc: nc, frames: make(chan arrival, 1), replies: make(chan pending, pendingReplies)}
+	c.life, c.end = context.WithCancel(s.ctx)
+	c.ctx, c.cancel = context.WithCancel(c.life)
+	return c
+}
+
+// Listener returns the name of the listener that the client connected to.
+func (c *Conn) Listener() string { return c.server.cfg.Name }
+
+// RemoteAddr returns the client's address.
+func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+
+// State returns what SetState has set last, or nil.
+func (c *Conn) State() any {
+	b, _ := c.state.Load().(stateBox)
+	return b.v
+}
+
+// SetState keeps what a handler wants to remember of the connection.
+func (c *Conn) SetState(v any) { c.state.Store(stateBox{v}) }
+
+// Close ends the connection and the contexts of its handlers. It does not wait.
+func (c *Conn) Close() {
+	c.end()
+	c.nc.Close()
+}
+
+// serve runs the connection until it has ended.
+func (c *Conn) serve() {
+	var wg sync.WaitGroup
+	wg.Go(c.readAhead)
+	wg.Go(c.writeReplies)
+	c.handleRequests()
+	wg.Wait()
+	c.Close()
+	if c.server.cfg.OnClose != nil {
+		c.server.cfg.OnClose(c)
+	}
+}
+
+// readAhead reads frames ahead of the handler, and so sees at once when the
+// client goes away.
+func (c *Conn) readAhead() {
+	defer close(c.frames)
+	r := bufio.NewReaderSize(c.nc, readBuffer)
+	for {
+		buf := takeBuffer()
+		frame, err := ReadFrame(r, c.server.cfg.MaxRequestBytes, *buf)
+		if err != nil {
+			giveBuffer(buf)
+			c.readEnded(err)
+			return
+		}
+		*buf = frame
+		select {
+		case c.frames <- arrival{buf, time.Now()}:
+		case <-c.life.Done():
+			giveBuffer(buf)
+			return
+		}
+	}
+}
+
+// readEnded ends what waits for the client's sake. After an orderly end,
+// requests that the client sent before it are still begun, for a short time: a
+// producer with acks=0 may well send and leave.
+func (c *Conn) readEnded(err error) {
+	if err == io.EOF {
+		parting, cancel := context.WithTimeout(c.life, partingTime)
+		context.AfterFunc(parting, cancel) // at the latest with the connection
+		c.parting.Store(&parting)
+		c.cancel()
+		return
+	}
+	if c.life.Err() == nil {
+		c.warn("connection broke", "error", err)
+	}
+	c.end()
+}
+
+// handleRequests begins one request after the other until the frames end.
+func (c *Conn) handleRequests() {
+	defer func() {
+		c.last.Store(true)
+		c.nc.SetWriteDeadline(time.Now().Add(partingTime))
+		close(c.replies)
+	}()
+	for a := range c.frames {
+		ctx := c.ctx
+		if ctx.Err() != nil {
+			parting := c.parting.Load()
+			if parting == nil || (*parting).Err() != nil {
+				giveBuffer(a.frame)
+				continue
+			}
+			ctx = *parting
+		}
+		p := c.handle(ctx, a)
+		c.replies <- p // the writer takes every one
+		if p.Close {
+			return
+		}
+	}
+}
+
+// handle answers one frame. Errors that have no answer close the connection,
+// once what was asked before is answered.
+func (c *Conn) handle(ctx context.Context, a arrival) pending {
+	p := pending{Reply: Reply{Close: true}, frame: a.frame}
+	h, body, ok, err := ParseHeader(*a.frame)
+	p.header = h
+	if !ok {
+		c.warn("garbage", "error", err)
+		return p
+	}
+	if low, high, ok := c.server.versions(h.Key); !ok || h.Version < low || h.Version > high {
+		if h.Key != apiVersions {
+			c.warn("unsupported request", "api", keyName(h.Key), "version", h.Version)
+			return p
+		}
+		p.Reply = Reply{Response: unsupportedApiVersions(low, high)}
+		p.header.Version = 0
+		return p
+	}
+	if err != nil {
+		c.warn("garbage", "error", err)
+		return p
+	}
+	req, err := decodeBody(h, body)
+	if err != nil {
+		c.warn("malformed request", "error", err)
+		return p
+	}
+	p.Reply = c.server.cfg.Handler.Handle(ctx, &Request{Header: h, Body: req, Conn: c, Received: a.at})
+	return p
+}
+
+// unsupportedApiVersions is what a client gets that asks for the versions in a
+// version that is not known: in version 0, with the range to ask in (KIP-511).
+func unsupportedApiVersions(low, high int16) kmsg.Response {
+	resp := kmsg.NewPtrApiVersionsResponse()
+	resp.ErrorCode = kerr.UnsupportedVersion.Code
+	resp.ApiKeys = []kmsg.ApiVersionsResponseApiKey{{ApiKey: apiVersions, MinVersion: low, MaxVersion: high}}
+	return resp
+}
+
+// writeReplies writes the replies in their order, and closes the connection
+// after the last one. After a failure it only waits for them.
+func (c *Conn) writeReplies() {
+	defer c.Close()
+	for p := range c.replies {
+		resp := p.Response
+		if p.Later != nil {
+			resp = p.Later()
+		}
+		switch {
+		case p.None || c.life.Err() != nil:
+		case resp == nil:
+			if !p.Close {
+				c.warn("no response", "api", keyName(p.header.Key))
+				c.end()
+			}
+		default:
+			c.write(p.header, resp)
+		}
+		if p.Release != nil {
+			p.Release()
+		}
+		giveBuffer(p.frame)
+	}
+}
+
+// write sends a response with one call of Write.
+func (c *Conn) write(h Header, resp kmsg.Response) {
+	resp.SetVersion(h.Version)
+	buf := takeBuffer()
+	defer giveBuffer(buf)
+	*buf = AppendResponse(*buf, h.CorrelationID, resp)
+	if c.last.Load() {
+		c.nc.SetWriteDeadline(time.Now().Add(partingTime))
+	}
+	if _, err := c.nc.Write(*buf); err != nil {
+		if c.ctx.Err() == nil {
+			c.warn("response not written", "api", keyName(h.Key), "error", err)
+		}
+		c.Close()
+	}
+}
+
+func (c *Conn) warn(msg string, args ...any) {
+	c.server.cfg.Logger.Warn(msg, append(args, "listener", c.Listener(), "client", c.RemoteAddr())...)
+}

@@ -1,0 +1,56 @@
+package wire
+
+import (
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// A Request is what a client asks. The byte fields of its body (records) share
+// the memory of the frame that it came in: they are valid until its reply has
+// been written, or, when the reply has none to write, until Handle has
+// returned and what Reply.Later is has returned too.
+type Request struct {
+	Header
+	Body     kmsg.Request
+	Conn     *Conn
+	Received time.Time // when the frame was whole
+}
+
+// A Reply is what a handler returns. Replies of a connection are written in
+// the order of its requests.
+type Reply struct {
+	// Response is sent; its version is set to the request's.
+	Response kmsg.Response
+
+	// Later, if set, gives the response instead. Whatever it waits for, the
+	// connection's next request begins meanwhile. It is called exactly once, by
+	// the connection's writer; what it waits for must end with the handler's ctx.
+	// A nil response closes the connection.
+	Later func() kmsg.Response
+
+	// None sends nothing: a produce request with acks=0.
+	None bool
+
+	// Close closes the connection, after this reply and all before it.
+	Close bool
+
+	// Release, if set, is called exactly once, when the response has been
+	// written or never will be: to give buffers back.
+	Release func()
+}
+
+// A Handler answers requests. The requests of one connection are begun in
+// their order, each when the one before it has returned from Handle; those of
+// different connections are concurrent. ctx ends when the connection does,
+// also while Handle waits: the next frame is read ahead.
+type Handler interface {
+	Handle(ctx context.Context, r *Request) Reply
+}
+
+// HandlerFunc is a function as a [Handler].
+type HandlerFunc func(ctx context.Context, r *Request) Reply
+
+// Handle implements [Handler].
+func (f HandlerFunc) Handle(ctx context.Context, r *Request) Reply { return f(ctx, r) }
