@@ -123,8 +123,8 @@ func checkTransition(s *State, t *metadata.Topic, old, next metadata.Partition, 
 	if !eligible && !allowed && old.LastKnownLeader != next.Leader {
 		return fmt.Errorf("an unclean election that nobody allowed")
 	}
-	if e.Unclean && (!next.Recovering || len(next.ISR) != 1) {
-		return fmt.Errorf("an uncleanly elected leader is alone and recovering")
+	if e.Unclean && (!next.Recovering || len(next.ISR) != 1 || len(next.ELR) > 0) {
+		return fmt.Errorf("an uncleanly elected leader is alone, recovering, and nobody else is eligible")
 	}
 	return nil
 }

@@ -84,3 +84,20 @@ func TestPlacementIsItsSeed(t *testing.T) {
 	}
 	require.Len(t, starts, 4, "any broker may lead the first partition")
 }
+
+// Racks of two, one and one brokers: whoever shares a rack is not left idle, nor is
+// whoever has one alone overburdened, beyond what the racks demand.
+func TestUnequalRacksAreEvenedOut(t *testing.T) {
+	brokers := []metadata.Broker{{ID: 1, Rack: "a"}, {ID: 2, Rack: "a"}, {ID: 3, Rack: "b"}, {ID: 4, Rack: "c"}}
+	assignment, err := newPlacer(brokers, 1).place(24, 2)
+	require.NoError(t, err)
+	holds := map[int32]int{}
+	for _, replicas := range assignment {
+		for _, id := range replicas {
+			holds[id]++
+		}
+	}
+	for id, n := range holds {
+		require.InDelta(t, 12, n, 1, "broker %d", id)
+	}
+}
