@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"hash/crc32"
 
-	"github.com/twmb/franz-go/pkg/kmsg"
-
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/partition"
 	"github.com/brokersim/brokersim/replication"
@@ -48,12 +46,9 @@ func (b *Broker) Batches(tp metadata.TopicPartition, from, to int64) ([]Batch, e
 			return nil, err
 		}
 		next := from
-		for batch, err := range partition.Batches(buf) {
-			if err != nil {
-				return nil, err
-			}
+		for batch := range partition.Batches(buf) {
 			batches = append(batches, describe(batch))
-			next = batch.LastOffset() + 1
+			next = batch.NextOffset()
 		}
 		if next == from { // nothing more below to
 			break
@@ -76,11 +71,5 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // item that the request names. Both are frames without their length. It is nil
 // for a request that cannot be read.
 func ErrorResponse(request []byte, code int16) []byte {
-	h, body, err := wire.ParseRequest(request)
-	if err != nil {
-		return nil
-	}
-	return wire.AppendResponse(nil, h.CorrelationID, wire.ErrorAnswer(body, code))[4:]
+	return wire.ErrorAnswerFrame(request, code)
 }
-
-var _ kmsg.Request
