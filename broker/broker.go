@@ -249,6 +249,7 @@ func (b *Broker) fail(err error) {
 	b.failed.Do(func() {
 		b.broken.Store(true)
 		b.cfg.Logger.Error("the broker cannot go on", "error", err)
+		b.distrust(err)
 		if b.cfg.Failed != nil {
 			b.cfg.Failed(fmt.Errorf("%s: %w", b.node, err))
 		}

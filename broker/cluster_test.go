@@ -1,17 +1,15 @@
 package broker
 
 import (
-	"context"
 	"fmt"
+	"log/slog"
 	"net"
-	"slices"
-	"strings"
-	"sync"
+	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/brokersim/brokersim/coordinator"
@@ -20,242 +18,278 @@ import (
 	"github.com/brokersim/brokersim/internal/network"
 	"github.com/brokersim/brokersim/internal/vfs"
 	"github.com/brokersim/brokersim/metadata"
-	"github.com/brokersim/brokersim/wire"
+	"github.com/brokersim/brokersim/replication"
 )
 
-// A testCluster is one coordinator node and a few brokers, real ones, on a real
-// network in memory. Start it inside a synctest bubble; it closes itself.
-type testCluster struct {
-	t       *testing.T
-	ctx     context.Context
-	id      string
-	net     *network.Network
-	config  *metadata.BrokerConfig
-	events  *event.Log
-	quorum  *coordinator.Node
-	gate    *gate.Gate // the coordinator's
-	brokers map[int32]*testBroker
-
-	mu      sync.Mutex
-	clients []*wire.Client
+// A cluster is three coordinator nodes and some brokers in one bubble, over
+// memory. The facade does the same and more; this package must not know it.
+type cluster struct {
+	t            *testing.T
+	net          *network.Network
+	events       *event.Log
+	configs      *metadata.BrokerConfig
+	snapshots    uint64
+	coordinators map[int32]*node
+	brokers      map[int32]*node
+	failures     chan error
 }
 
-// A testBroker is one broker and the machine that it runs on.
-type testBroker struct {
-	*Broker
-	c    *testCluster
-	id   int32
-	host *network.Host
-	disk *vfs.Mem
-	gate *gate.Gate
+// A node is one place in the cluster: what survives its incarnations, and the
+// current one.
+type node struct {
+	host        *network.Host
+	disk        *vfs.Mem
+	faults      *vfs.Faults
+	gate        *gate.Gate
+	broker      *Broker
+	coordinator *coordinator.Node
 }
 
-// startCluster returns once n brokers are unfenced. kv are brokers' configs.
-func startCluster(t *testing.T, n int, kv ...string) *testCluster {
+// inBubble runs f with a new cluster in virtual time.
+func inBubble(t *testing.T, brokers int, settings map[string]string, f func(t *testing.T, c *cluster)) {
 	t.Helper()
-	configs := map[string]string{}
-	for _, c := range kv {
-		name, value, _ := strings.Cut(c, "=")
-		configs[name] = value
-	}
-	config, err := metadata.NewBrokerConfig(configs)
-	require.NoError(t, err)
-	c := &testCluster{
-		t: t, ctx: context.Background(), id: "AAAAAAAAQACAAAAAAAAABQ",
-		net: network.New(1), config: config, events: event.NewLog(4096), brokers: map[int32]*testBroker{},
-	}
-	t.Cleanup(c.close)
-	c.startCoordinator()
-	for id := int32(1); id <= int32(n); id++ {
-		c.brokers[id] = &testBroker{c: c, id: id, host: c.net.Host(event.BrokerNode(id)), disk: vfs.NewMem(uint64(id))}
-		c.brokers[id].start()
-	}
-	for _, b := range c.brokers {
-		c.await(b, "every broker is unfenced", func(im *metadata.Image) bool {
-			brokers := im.Brokers()
-			return len(brokers) == n && !slices.ContainsFunc(brokers, func(b metadata.Broker) bool { return !b.Active() })
-		})
-	}
-	return c
-}
-
-func (c *testCluster) startCoordinator() {
-	host := c.net.Host("coordinator-1")
-	c.gate = gate.New()
-	host.Attach(c.gate)
-	peer := coordinator.Peer{ID: 1, Raft: "coordinator-1:9091", RPC: "coordinator-1:9090"}
-	raft, err := host.Listen(peer.Raft, false)
-	require.NoError(c.t, err)
-	rpc, err := host.Listen(peer.RPC, true)
-	require.NoError(c.t, err)
-	c.quorum, err = coordinator.Start(coordinator.Config{
-		ID: 1, ClusterID: c.id, Peers: []coordinator.Peer{peer}, Raft: raft, RPC: rpc, Dial: host.DialContext,
-		FS: vfs.Gated(vfs.NewMem(100), c.gate), Gate: c.gate, Events: c.events, Broker: c.config, Elect: true, Seed: 1,
-	})
-	require.NoError(c.t, err)
-}
-
-// start begins a new incarnation with the same disk and addresses.
-func (b *testBroker) start() {
-	t := b.c.t
-	t.Helper()
-	b.gate = gate.New()
-	b.host.Revive()
-	b.host.Attach(b.gate)
-	name := b.host.Name()
-	var doors []Listener
-	for _, d := range []Listener{
-		{Name: metadata.InternalListener, Host: name, Port: 9090},
-		{Name: metadata.ClientListener, Host: name, Port: 9092},
-	} {
-		l, err := b.host.Listen(fmt.Sprintf("%s:%d", name, d.Port), true)
+	synctest.Test(t, func(t *testing.T) {
+		configs, err := metadata.NewBrokerConfig(settings)
 		require.NoError(t, err)
-		d.Listener = l
-		doors = append(doors, d)
-	}
-	var err error
-	b.Broker, err = Start(Config{
-		ID: b.id, Rack: "rack-" + string('a'+rune(b.id-1)), ClusterID: b.c.id, Listeners: doors,
-		Dial: b.host.DialContext, Coordinators: []string{"coordinator-1:9090"}, FS: vfs.Gated(b.disk, b.gate),
-		Gate: b.gate, Events: b.c.events, Config: b.c.config, Seed: uint64(b.id),
-		Failed: func(err error) { t.Errorf("broker %d gave up: %v", b.id, err) },
-	})
-	require.NoError(t, err)
-}
-
-// kill ends the broker's process as SIGKILL does.
-func (b *testBroker) kill() {
-	b.gate.Shut()
-	b.host.Kill()
-	b.checkPanics()
-	require.NoError(b.c.t, b.Close())
-}
-
-// powerOff ends the broker's machine, with what was not synced.
-func (b *testBroker) powerOff() {
-	b.gate.Shut()
-	b.host.PowerOff()
-	require.NoError(b.c.t, b.Close())
-	b.disk.PowerLoss()
-}
-
-func (b *testBroker) checkPanics() {
-	if n := b.Panics(); n > 0 {
-		b.c.t.Errorf("%d handlers of broker %d panicked", n, b.id)
-	}
-}
-
-func (c *testCluster) close() {
-	for _, client := range c.clients {
-		client.Close()
-	}
-	for _, b := range c.brokers {
-		if b.Broker != nil && !b.gate.IsShut() {
-			b.checkPanics()
-			if err := b.Stop(); err != nil {
-				c.t.Errorf("stopping broker %d: %v", b.id, err)
-			}
-			b.gate.Shut()
-			b.host.Kill()
+		c := &cluster{
+			t: t, net: network.New(1), events: event.NewLog(4096), configs: configs,
+			coordinators: map[int32]*node{}, brokers: map[int32]*node{}, failures: make(chan error, 8),
 		}
+		defer c.close()
+		for id := int32(1); id <= 3; id++ {
+			c.coordinators[id] = c.place(event.CoordinatorNode(id), uint64(id))
+		}
+		for id := int32(1); id <= int32(brokers); id++ {
+			c.brokers[id] = c.place(event.BrokerNode(id), uint64(10+id))
+		}
+		for id := range c.coordinators {
+			c.startCoordinator(id, id == 1)
+		}
+		for id := range c.brokers {
+			c.start(id)
+		}
+		f(t, c)
+	})
+}
+
+func (c *cluster) place(name string, seed uint64) *node {
+	return &node{host: c.net.Host(name), disk: vfs.NewMem(seed), faults: &vfs.Faults{}}
+}
+
+// incarnate gives a node a fresh gate and a way to its disk.
+func (n *node) incarnate() vfs.FS {
+	n.gate = gate.New()
+	n.host.Revive()
+	n.host.Attach(n.gate)
+	return vfs.Gated(vfs.WithFaults(n.disk, n.faults), n.gate)
+}
+
+func (c *cluster) listen(n *node, port int) net.Listener {
+	l, err := n.host.Listen(fmt.Sprintf("%s:%d", n.host.Name(), port), true)
+	require.NoError(c.t, err)
+	return l
+}
+
+func (c *cluster) logger() *slog.Logger {
+	if os.Getenv("VERBOSE") == "" {
+		return slog.New(slog.DiscardHandler)
 	}
-	if c.quorum != nil {
-		if err := c.quorum.Close(); err != nil {
-			c.t.Errorf("closing the coordinator: %v", err)
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+func (c *cluster) startCoordinator(id int32, elect bool) {
+	n := c.coordinators[id]
+	disk := n.incarnate()
+	var peers []coordinator.Peer
+	for peer := int32(1); peer <= 3; peer++ {
+		name := event.CoordinatorNode(peer)
+		peers = append(peers, coordinator.Peer{ID: peer, Raft: name + ":9091", RPC: name + ":9090"})
+	}
+	raft, err := n.host.Listen(n.host.Name()+":9091", false)
+	require.NoError(c.t, err)
+	n.coordinator, err = coordinator.Start(coordinator.Config{
+		ID: id, ClusterID: "brokersim-test-cluster", Peers: peers, Raft: raft, RPC: c.listen(n, 9090),
+		Dial: n.host.DialContext, FS: disk, Gate: n.gate, Events: c.events, Broker: c.configs,
+		SnapshotEvery: c.snapshots, Elect: elect, Seed: uint64(id), Logger: c.logger().With("node", n.host.Name()),
+	})
+	require.NoError(c.t, err)
+}
+
+// start starts a broker's next incarnation.
+func (c *cluster) start(id int32) *Broker {
+	n := c.brokers[id]
+	disk := n.incarnate()
+	name := n.host.Name()
+	var err error
+	n.broker, err = Start(Config{
+		ID: id, ClusterID: "brokersim-test-cluster", Dial: n.host.DialContext,
+		Listeners: []Listener{
+			{Name: metadata.InternalListener, Listener: c.listen(n, 9090), Host: name, Port: 9090},
+			{Name: metadata.ClientListener, Listener: c.listen(n, 9092), Host: name, Port: 9092},
+		},
+		Coordinators: []string{"coordinator-1:9090", "coordinator-2:9090", "coordinator-3:9090"},
+		FS:           disk, Gate: n.gate, Events: c.events, Config: c.configs, Seed: uint64(id),
+		Logger: c.logger(), Failed: func(err error) { c.failures <- err },
+	})
+	require.NoError(c.t, err)
+	return n.broker
+}
+
+// kill ends a node's process: connections are refused, what was written stays.
+func (c *cluster) kill(n *node) {
+	n.gate.Shut()
+	n.host.Kill()
+	c.join(n)
+}
+
+// powerOff takes a node's power: silence, and what was not synced is lost.
+func (c *cluster) powerOff(n *node) {
+	n.gate.Shut()
+	n.host.PowerOff()
+	c.join(n)
+	n.disk.PowerLoss()
+}
+
+func (c *cluster) join(n *node) {
+	if n.broker != nil {
+		require.NoError(c.t, n.broker.Close())
+		n.broker = nil
+	}
+	if n.coordinator != nil {
+		require.NoError(c.t, n.coordinator.Close())
+		n.coordinator = nil
+	}
+}
+
+func (c *cluster) close() {
+	for _, nodes := range []map[int32]*node{c.brokers, c.coordinators} {
+		for _, n := range nodes {
+			c.kill(n)
 		}
 	}
 	c.events.Close()
 	c.net.Close()
-}
-
-// await waits until a broker's image satisfies cond.
-func (c *testCluster) await(b *testBroker, what string, cond func(*metadata.Image) bool) {
-	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.ctx, 30*time.Second)
-	defer cancel()
-	if err := b.until(ctx, cond); err != nil {
-		c.t.Fatalf("broker %d never saw that %s: %v", b.id, what, err)
-	}
-}
-
-// client returns a client of a broker's CLIENTS listener, with a connection of its own.
-func (c *testCluster) client(id int32) *wire.Client { return c.connect("clients", id, 9092) }
-
-// peer returns a client of a broker's INTERNAL listener.
-func (c *testCluster) peer(id int32) *wire.Client { return c.connect("coordinator-1", id, 9090) }
-
-func (c *testCluster) connect(from string, id int32, port int) *wire.Client {
-	addr := fmt.Sprintf("broker-%d:%d", id, port)
-	client := wire.NewClient(wire.ClientConfig{ClientID: "test", Dial: func(ctx context.Context) (net.Conn, error) {
-		return c.net.Host(from).DialContext(ctx, "tcp", addr)
-	}})
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.clients = append(c.clients, client)
-	return client
-}
-
-// ask sends a request and returns its answer, which must come within a minute.
-func ask[R kmsg.Response](t *testing.T, client *wire.Client, req kmsg.Request) R {
-	t.Helper()
-	resp, err := try(client, req)
-	require.NoError(t, err, "%s v%d", kmsg.NameForKey(req.Key()), req.GetVersion())
-	return resp.(R)
-}
-
-// try sends a request; an error means that the connection ended instead.
-func try(client *wire.Client, req kmsg.Request) (kmsg.Response, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	return client.Do(ctx, req)
-}
-
-// createTopic creates a topic with every replica assigned in the order of
-// assignment, for partition after partition, and waits until all brokers know it
-// and every ISR is full.
-func (c *testCluster) createTopic(name string, assignment [][]int32, kv ...string) *metadata.Topic {
-	c.t.Helper()
-	topic := kmsg.NewCreateTopicsRequestTopic()
-	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, -1, -1
-	for n, replicas := range assignment {
-		topic.ReplicaAssignment = append(topic.ReplicaAssignment, kmsg.CreateTopicsRequestTopicReplicaAssignment{Partition: int32(n), Replicas: replicas})
-	}
-	for _, c := range kv {
-		name, value, _ := strings.Cut(c, "=")
-		topic.Configs = append(topic.Configs, kmsg.CreateTopicsRequestTopicConfig{Name: name, Value: &value})
-	}
-	req := kmsg.NewPtrCreateTopicsRequest()
-	req.Version, req.TimeoutMillis, req.Topics = 7, 10000, []kmsg.CreateTopicsRequestTopic{topic}
-	resp := ask[*kmsg.CreateTopicsResponse](c.t, c.client(1), req)
-	require.Len(c.t, resp.Topics, 1)
-	require.Zero(c.t, resp.Topics[0].ErrorCode, "creating %s: %v", name, resp.Topics[0].ErrorMessage)
-	for _, b := range c.brokers {
-		if b.gate.IsShut() {
-			continue
+	if c.t.Failed() {
+		for _, e := range c.events.Newest(200) {
+			c.t.Logf("%s %s", e.Time.Format("15:04:05.000"), event.Narrate(e))
 		}
-		c.await(b, name+" has full ISRs", func(im *metadata.Image) bool {
-			t := im.TopicByName(name)
-			return t != nil && !slices.ContainsFunc(t.Partitions, func(p metadata.Partition) bool {
-				return len(p.ISR) != len(p.Replicas) || p.Leader == metadata.NoLeader
-			})
-		})
 	}
-	return c.brokers[1].Image().TopicByName(name)
 }
 
-// kgo returns a real client of the cluster; the caller closes it.
-func (c *testCluster) kgo(opts ...kgo.Opt) *kgo.Client {
-	c.t.Helper()
-	var seeds []string
-	for id := range c.brokers {
-		seeds = append(seeds, fmt.Sprintf("broker-%d:9092", id))
+// live yields the brokers that run.
+func (c *cluster) live() (all []*Broker) {
+	for id := int32(1); id <= int32(len(c.brokers)); id++ {
+		if b := c.brokers[id].broker; b != nil {
+			all = append(all, b)
+		}
 	}
-	slices.Sort(seeds)
-	opts = append([]kgo.Opt{
-		kgo.SeedBrokers(seeds...), kgo.Dialer(c.net.Host("clients").DialContext),
-		kgo.MetadataMinAge(20 * time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }),
-	}, opts...)
-	client, err := kgo.NewClient(opts...)
+	return all
+}
+
+// eventually waits for something to become true within a minute of virtual time.
+func (c *cluster) eventually(what string, cond func() bool) {
+	c.t.Helper()
+	for range 60_000 {
+		if cond() {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	require.FailNow(c.t, "never: "+what)
+}
+
+// unfenced waits until every running broker sees all of them unfenced.
+func (c *cluster) unfenced() {
+	c.t.Helper()
+	c.eventually("every broker is unfenced", func() bool {
+		for _, b := range c.live() {
+			for _, other := range c.live() {
+				me, ok := b.Image().Broker(other.ID())
+				if !ok || me.Epoch != other.Epoch() || me.Fenced {
+					return false
+				}
+			}
+		}
+		return true
+	})
+}
+
+// createTopic has a broker pass a CreateTopics on, and waits for what comes of it.
+func (c *cluster) createTopic(name string, partitions int32, rf int16, configs ...string) {
+	c.t.Helper()
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.Version = 7
+	req.TimeoutMillis = 10_000
+	topic := kmsg.NewCreateTopicsRequestTopic()
+	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, partitions, rf
+	for i := 0; i < len(configs); i += 2 {
+		config := kmsg.NewCreateTopicsRequestTopicConfig()
+		config.Name, config.Value = configs[i], &configs[i+1]
+		topic.Configs = append(topic.Configs, config)
+	}
+	req.Topics = append(req.Topics, topic)
+	resp, err := c.live()[0].forward(c.t.Context(), req)
 	require.NoError(c.t, err)
-	return client
+	require.Zero(c.t, resp.(*kmsg.CreateTopicsResponse).Topics[0].ErrorCode)
+	c.eventually("the topic has leaders and followers", func() bool { return c.settled(name, int(partitions*int32(rf))) })
+}
+
+// settled reports whether as many replicas have taken their roles for a topic,
+// and every ISR is full.
+func (c *cluster) settled(topic string, replicas int) bool {
+	n := 0
+	for _, b := range c.live() {
+		for _, s := range b.Replicas() {
+			if s.Topic != topic {
+				continue
+			}
+			p, _ := b.Image().Partition(s.ID)
+			if s.Role != replication.NoRole && len(p.ISR) == len(p.Replicas) && s.PartitionEpoch == p.PartitionEpoch {
+				n++
+			}
+		}
+	}
+	return n == replicas
+}
+
+// leader is the broker that leads a partition by its own word, or nil.
+func (c *cluster) leader(topic string, partition int32) *Broker {
+	for _, b := range c.live() {
+		if r := c.replica(b, topic, partition); r != nil {
+			if _, ok := r.Leading(); ok {
+				return b
+			}
+		}
+	}
+	return nil
+}
+
+func (c *cluster) replica(b *Broker, topic string, partition int32) *replication.Replica {
+	t := b.Image().TopicByName(topic)
+	if t == nil {
+		return nil
+	}
+	return b.replica(metadata.TopicPartition{Topic: t.ID, Partition: partition})
+}
+
+func (c *cluster) state(b *Broker, topic string, partition int32) metadata.Partition {
+	t := b.Image().TopicByName(topic)
+	require.NotNil(c.t, t)
+	return t.Partitions[partition]
+}
+
+func (c *cluster) kinds() (all []event.Kind) {
+	for _, e := range c.events.Newest(4096) {
+		all = append(all, e.Kind)
+	}
+	return all
+}
+
+// nothingFailed is true of every cluster whose disks and coordinators are well.
+func (c *cluster) nothingFailed() {
+	c.t.Helper()
+	require.Empty(c.t, c.failures)
+	for _, b := range c.live() {
+		require.Zero(c.t, b.Panics())
+	}
 }

@@ -80,10 +80,25 @@ func (b *Broker) rememberEpoch(epoch int64) error {
 }
 
 func (b *Broker) writeLastRun(r lastRun) error {
+	if r.epoch < 0 {
+		return nil
+	}
 	if err := vfs.WriteFileSynced(b.cfg.FS, lastRunFile, r.encode()); err != nil {
 		return fmt.Errorf("writing %s: %w", lastRunFile, err)
 	}
 	return nil
+}
+
+// distrust notes, as far as the disk still lets it, that the disk broke in a way
+// that may have cost what was written: after a sync that failed, the unsynced
+// bytes may be gone although the session is the same.
+func (b *Broker) distrust(err error) {
+	if e, ok := errors.AsType[*fs.PathError](err); !ok || e.Op != "sync" {
+		return
+	}
+	if err := b.writeLastRun(lastRun{epoch: max(b.epoch.Load(), b.session.before)}); err != nil {
+		b.cfg.Logger.Warn("the disk does not know that it is not to be trusted", "error", err)
+	}
 }
 
 // remove removes a file for good, if it is there.
