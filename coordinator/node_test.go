@@ -1,0 +1,459 @@
+package coordinator
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/brokersim/brokersim/coordinator/state"
+	"github.com/brokersim/brokersim/event"
+	"github.com/brokersim/brokersim/metadata"
+	"github.com/brokersim/brokersim/wire"
+)
+
+// bubble runs a story about a quorum in virtual time.
+func bubble(t *testing.T, nodes int32, story func(t *testing.T, r *rig), kv ...string) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nodes, kv...)
+		defer r.close()
+		story(t, r)
+	})
+}
+
+func (r *rig) startAll() {
+	var ids []int32
+	for id := int32(1); id <= r.size; id++ {
+		ids = append(ids, id)
+	}
+	r.start(ids...)
+}
+
+// orders is a request to make that topic.
+func orders(partitions int32, rf int16) *kmsg.CreateTopicsRequest {
+	t := kmsg.NewCreateTopicsRequestTopic()
+	t.Topic, t.NumPartitions, t.ReplicationFactor = "orders", partitions, rf
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.Version, req.Topics = 7, []kmsg.CreateTopicsRequestTopic{t}
+	return req
+}
+
+func (b *played) create(req *kmsg.CreateTopicsRequest) {
+	b.r.t.Helper()
+	for _, t := range b.admin(req).(*kmsg.CreateTopicsResponse).Topics {
+		require.NoError(b.r.t, wire.Err(t.ErrorCode))
+	}
+}
+
+func TestFirstActiveAtOnce(t *testing.T) {
+	for _, size := range []int32{1, 3, 5} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			bubble(t, size, func(t *testing.T, r *rig) {
+				begin := time.Now()
+				r.startAll()
+				r.active()
+				if size > 1 {
+					require.Less(t, time.Since(begin), 100*time.Millisecond)
+				} else {
+					require.Less(t, time.Since(begin), 2*time.Second)
+				}
+				synctest.Wait()
+				require.Len(t, r.happened(event.CoordinatorActive), 1)
+			})
+		})
+	}
+}
+
+func TestNodesThatComeOneAfterTheOther(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, r *rig) {
+		r.start(1)
+		time.Sleep(3 * time.Second)
+		_, ok := r.nodes[1].Active()
+		require.False(t, ok, "one of three is no majority")
+		r.start(2)
+		r.active()
+		r.start(3)
+		b := r.broker(1)
+		r.eventually(func() bool { return !b.registered().Fenced && b.registered().Epoch > 0 })
+	})
+}
+
+func TestBrokersRegisterAndTopicsAreMade(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, r *rig) {
+		r.startAll()
+		b1, b2 := r.broker(1), r.broker(2)
+		begin := time.Now()
+		r.eventually(func() bool { return !b1.registered().Fenced && !b2.registered().Fenced })
+		require.Less(t, time.Since(begin), 500*time.Millisecond)
+		require.NotEqual(t, b1.epoch.Load(), b2.epoch.Load())
+
+		b1.create(orders(3, 2))
+		r.eventually(func() bool { return b2.image.Load().TopicByName("orders") != nil })
+		topic := b2.image.Load().TopicByName("orders")
+		require.Len(t, topic.Partitions, 3)
+		for _, p := range topic.Partitions {
+			require.Len(t, p.ISR, 2)
+		}
+		// Every node comes to the same state.
+		time.Sleep(3 * time.Second)
+		r.requireOneHistory()
+	})
+}
+
+// requireOneHistory: what nodes hold at one offset is the same, byte by byte (R3, I15).
+func (r *rig) requireOneHistory() {
+	r.t.Helper()
+	seen := map[int64]string{}
+	images := map[int64]string{}
+	for _, n := range r.nodes {
+		n.history.mu.Lock()
+		for _, e := range n.history.entries {
+			if old, ok := seen[e.offset]; ok {
+				require.Equal(r.t, old, string(e.batch), "at metadata offset %d", e.offset)
+			}
+			seen[e.offset] = string(e.batch)
+		}
+		im := n.history.image
+		n.history.mu.Unlock()
+		bytes := string(im.AppendTo(nil))
+		if old, ok := images[im.Offset()]; ok {
+			require.Equal(r.t, old, bytes, "at metadata offset %d", im.Offset())
+		}
+		images[im.Offset()] = bytes
+	}
+}
+
+// requireLevel: every node gets to the same image.
+func (r *rig) requireLevel() {
+	r.t.Helper()
+	want := r.active().Image().Offset()
+	r.eventually(func() bool {
+		for _, n := range r.nodes {
+			if n.Image().Offset() < want {
+				return false
+			}
+		}
+		return true
+	})
+	r.requireOneHistory()
+}
+
+// A registration that is asked for again by the same process changes nothing.
+func TestRegistrationIsIdempotent(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, r *rig) {
+		r.startAll()
+		b := r.broker(1)
+		r.eventually(func() bool { return !b.registered().Fenced })
+		again := b.register(-1)
+		require.NoError(t, wire.Err(again.ErrorCode))
+		require.Equal(t, b.epoch.Load(), again.BrokerEpoch)
+		require.False(t, b.registered().Fenced)
+
+		req := b.registration(-1)
+		req.ClusterID = "another"
+		resp := b.session.do(b.ctx, req).(*kmsg.BrokerRegistrationResponse)
+		require.ErrorIs(t, wire.Err(resp.ErrorCode), metadata.ErrInconsistentClusterID)
+	})
+}
+
+// I14: another process cannot take the id of a broker that lives.
+func TestDuplicateBrokerIsRefused(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, r *rig) {
+		r.startAll()
+		b := r.broker(1)
+		r.eventually(func() bool { return !b.registered().Fenced })
+		req := b.registration(-1)
+		req.IncarnationID = metadata.UUID{99}
+		req.Listeners[0].Port = 9999
+		other := r.clients(r.net.Host("broker-9"))
+		defer other.close()
+		resp := other.do(b.ctx, req).(*kmsg.BrokerRegistrationResponse)
+		require.ErrorIs(t, wire.Err(resp.ErrorCode), metadata.ErrDuplicateBrokerRegistration)
+		require.Equal(t, b.epoch.Load(), b.registered().Epoch)
+
+		old := b.heartbeat()
+		old.BrokerEpoch--
+		hb := b.session.do(b.ctx, old).(*kmsg.BrokerHeartbeatResponse)
+		require.ErrorIs(t, wire.Err(hb.ErrorCode), metadata.ErrStaleBrokerEpoch)
+		old.BrokerID = 7
+		hb = b.session.do(b.ctx, old).(*kmsg.BrokerHeartbeatResponse)
+		require.ErrorIs(t, wire.Err(hb.ErrorCode), metadata.ErrBrokerIDNotRegistered)
+	})
+}
+
+// A failover of the active node, however it comes about, fences no broker.
+func TestFailoverKeepsSessionsWhole(t *testing.T) {
+	for name, end := range map[string]func(r *rig, id int32) (undo func()){
+		"kill":  func(r *rig, id int32) func() { r.kill(id); return func() { r.start(id) } },
+		"power": func(r *rig, id int32) func() { r.powerOff(id); return func() { r.start(id) } },
+		"pause": func(r *rig, id int32) func() { r.gates[id].Pause(); return func() { r.gates[id].Resume() } },
+		"cut": func(r *rig, id int32) func() {
+			var others []string
+			for other := range r.nodes {
+				if other != id {
+					others = append(others, event.CoordinatorNode(other))
+				}
+			}
+			return r.net.Cut([]string{event.CoordinatorNode(id)}, others)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, 3, func(t *testing.T, r *rig) {
+				r.startAll()
+				bs := []*played{r.broker(1), r.broker(2), r.broker(3)}
+				for _, b := range bs {
+					r.eventually(func() bool { return !b.registered().Fenced })
+				}
+				bs[0].create(orders(6, 3))
+				for range 3 {
+					old := r.active().cfg.ID
+					begin := time.Now()
+					undo := end(r, old)
+					r.activeBut(old)
+					t.Logf("coordinator %d is replaced after %v", old, time.Since(begin))
+					require.Less(t, time.Since(begin), 5*time.Second)
+					time.Sleep(5 * time.Second)
+					undo()
+					time.Sleep(5 * time.Second)
+				}
+				require.Empty(t, r.happened(event.BrokerFenced))
+				require.Empty(t, r.happened(event.SessionExpired))
+				r.requireLevel()
+			})
+		})
+	}
+}
+
+// Any minority may crash, again and again, while topics are made; nothing that was
+// answered disappears.
+func TestAnyMinorityMayCrash(t *testing.T) {
+	bubble(t, 5, func(t *testing.T, r *rig) {
+		r.startAll()
+		b := r.broker(1)
+		r.eventually(func() bool { return !b.registered().Fenced })
+		made := 0
+		for round := range int32(5) {
+			x, y := 1+round, 1+(round+2)%5
+			r.kill(x)
+			r.powerOff(y)
+			req := orders(1, 1)
+			req.Topics[0].Topic = fmt.Sprintf("topic-%d", round)
+			b.create(req)
+			made++
+			r.start(x, y)
+			require.Len(t, r.active().Image().Topics(), made)
+		}
+		r.requireLevel()
+	})
+}
+
+func TestRestartOfAllKeepsEverything(t *testing.T) {
+	for name, down := range map[string]func(r *rig, id int32){"kill": (*rig).kill, "power": (*rig).powerOff} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, 3, func(t *testing.T, r *rig) {
+				r.every = 8
+				r.startAll()
+				b := r.broker(1)
+				r.eventually(func() bool { return !b.registered().Fenced })
+				for i := range 20 {
+					req := orders(2, 1)
+					req.Topics[0].Topic = fmt.Sprintf("topic-%d", i)
+					b.create(req)
+				}
+				before := r.active().Image()
+				b.stop()
+				for id := int32(1); id <= 3; id++ {
+					down(r, id)
+				}
+				r.startAll()
+				after := r.active().Image()
+				require.Len(t, after.Topics(), 20)
+				for i, topic := range before.Topics() {
+					require.Equal(t, topic.ID, after.Topics()[i].ID)
+				}
+				r.requireLevel()
+			})
+		})
+	}
+}
+
+// Snapshots feed a node that lost its disk (InstallSnapshot, S51) and a broker that is
+// far behind (FetchSnapshot); Restore replaces everything while entries go on (S50).
+func TestSnapshotsFeedNodesAndBrokers(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, r *rig) {
+		r.every = 64
+		r.startAll()
+		b := r.broker(1)
+		r.eventually(func() bool { return !b.registered().Fenced })
+		victim := r.activeBut(0).cfg.ID%3 + 1 // not the active one
+		r.kill(victim)
+		make := func(from, to int) {
+			for i := from; i < to; i++ {
+				req := orders(1, 1)
+				req.Topics[0].Topic = fmt.Sprintf("topic-%d", i)
+				b.create(req)
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
+		make(0, 400)
+		first, _ := r.active().store.FirstIndex()
+		require.Greater(t, first, uint64(1), "the log was compacted")
+		r.disks[victim].Wipe()
+		r.start(victim)
+		make(400, 420)
+		r.requireLevel()
+		require.Len(t, r.nodes[victim].Image().Topics(), 420)
+		require.NotZero(t, r.nodes[victim].store.(*store).snaps.newest())
+
+		// The fresh node's history begins at its snapshot: a broker that comes to it
+		// from the beginning needs the whole image.
+		far := r.processOf(2)
+		c := r.clients(far.host)
+		defer c.close()
+		c.at.Store(victim - 1)
+		resp, err := c.ask(far.ctx, metadataFetch(1, 0))
+		require.NoError(t, err)
+		p := resp.(*kmsg.FetchResponse).Topics[0].Partitions[0]
+		require.Empty(t, p.RecordBatches)
+		far.fetchSnapshot(c, p.SnapshotID.EndOffset, p.SnapshotID.Epoch)
+		require.EqualValues(t, 1, far.snapshots.Load())
+		require.Equal(t, r.nodes[victim].Image().AppendTo(nil), far.image.Load().AppendTo(nil))
+	})
+}
+
+// S25: the active node dies while a command is between append and commit, or
+// between commit and answer. The command takes effect once or not at all, and asking
+// again is safe.
+func TestS25ControllerFailoverMidAlter(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, r *rig) {
+		r.startAll()
+		b := r.broker(1)
+		r.eventually(func() bool { return !b.registered().Fenced })
+		for round := range 6 {
+			old := r.active()
+			req := kmsg.NewPtrAllocateProducerIDsRequest()
+			req.BrokerID, req.BrokerEpoch = b.id, b.epoch.Load()
+			before := old.Image().NextProducerID()
+			done := make(chan *kmsg.AllocateProducerIDsResponse, 1)
+			go func() { done <- b.others.do(b.ctx, req).(*kmsg.AllocateProducerIDsResponse) }()
+			if round%2 == 0 {
+				synctest.Wait() // it is committed, and perhaps answered
+			}
+			r.kill(old.cfg.ID)
+			resp := <-done
+			require.NoError(t, wire.Err(resp.ErrorCode))
+			taken := (r.active().Image().NextProducerID() - before) / producerIDBlock
+			require.Contains(t, []int64{1, 2}, taken, "once, or once for nobody and once more")
+			require.Equal(t, r.active().Image().NextProducerID()-producerIDBlock, resp.ProducerIDStart)
+			r.start(old.cfg.ID)
+			time.Sleep(2 * time.Second)
+		}
+		require.Empty(t, r.happened(event.BrokerFenced))
+	})
+}
+
+// S26, S52: an active node that is cut off from the others decides nothing more, says
+// so within a lease, and what it reads is not taken for new.
+func TestS26S52DeposedNodeDecidesNothing(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, r *rig) {
+		r.startAll()
+		b := r.broker(1)
+		r.eventually(func() bool { return !b.registered().Fenced })
+		old := r.active()
+		a := old.active.Load()
+		var others []string
+		for id := range r.nodes {
+			if id != old.cfg.ID {
+				others = append(others, event.CoordinatorNode(id))
+			}
+		}
+		heal := r.net.Cut([]string{old.name}, others)
+		begin := time.Now()
+		_, err := old.propose(b.ctx, state.FenceBroker{ID: 1, Epoch: b.epoch.Load(), Reason: "a zombie says so"})
+		require.ErrorIs(t, err, metadata.ErrNotController)
+		require.Less(t, time.Since(begin), 1100*time.Millisecond)
+		require.ErrorIs(t, old.verify(), metadata.ErrNotController)
+		q := kmsg.NewPtrDescribeQuorumRequest()
+		require.ErrorIs(t, wire.Err(a.describeQuorum(q).(*kmsg.DescribeQuorumResponse).ErrorCode), metadata.ErrNotController)
+		fresh := r.activeBut(old.cfg.ID)
+		heal()
+		time.Sleep(5 * time.Second)
+		require.False(t, b.registered().Fenced, "the zombie's entry was replaced")
+		require.Empty(t, r.happened(event.BrokerFenced))
+		_, ok := old.Active()
+		require.False(t, ok)
+		require.Equal(t, fresh.Image().AppendTo(nil), old.Image().AppendTo(nil))
+	})
+}
+
+// S49: Raft's leadership transfer can get stuck, so nothing here transfers. What is
+// used of it is its last step alone, TimeoutNow to oneself, and only when nobody leads.
+func TestS49CampaignDisturbsNobody(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, r *rig) {
+		r.startAll()
+		old := r.active()
+		term, _ := old.Active()
+		time.Sleep(3 * time.Second)
+		for _, n := range r.nodes {
+			n.campaign()
+		}
+		time.Sleep(3 * time.Second)
+		now, ok := old.Active()
+		require.True(t, ok)
+		require.Equal(t, term, now)
+	})
+}
+
+// A disk that breaks takes its node down, and nothing else (trap 3 of Raft).
+func TestBrokenDiskCrashesTheNodeAlone(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, r *rig) {
+		r.startAll()
+		b := r.broker(1)
+		r.eventually(func() bool { return !b.registered().Fenced })
+		for _, victim := range []int32{r.active().cfg.ID, r.active().cfg.ID%3 + 1} {
+			n := r.nodes[victim]
+			r.faults[victim].Full()
+			b.create(func() *kmsg.CreateTopicsRequest {
+				req := orders(1, 1)
+				req.Topics[0].Topic = fmt.Sprintf("topic-%d", victim)
+				return req
+			}())
+			err := <-r.failed
+			require.ErrorContains(t, err, "disk")
+			require.False(t, errors.Is(err, fs.ErrNotExist))
+			require.Equal(t, err, n.Close())
+			r.kill(victim)
+			r.start(victim)
+			time.Sleep(2 * time.Second)
+		}
+		r.requireLevel()
+	})
+}
+
+// Close joins everything at once, whatever the node is in the middle of.
+func TestCloseWhilePausedOrCut(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, r *rig) {
+		r.startAll()
+		b := r.broker(1)
+		r.eventually(func() bool { return !b.registered().Fenced })
+		old := r.active()
+		r.gates[old.cfg.ID].Pause()
+		time.Sleep(700 * time.Millisecond)
+		begin := time.Now()
+		require.NoError(t, old.Close())
+		require.Less(t, time.Since(begin), time.Second)
+
+		next := r.activeBut(old.cfg.ID)
+		r.net.Cut([]string{next.name}, []string{event.CoordinatorNode(1), event.CoordinatorNode(2), event.CoordinatorNode(3), "broker-1"})
+		go next.propose(b.ctx, state.BeginShutdown{ID: 1, Epoch: b.epoch.Load()})
+		time.Sleep(100 * time.Millisecond)
+		begin = time.Now()
+		require.NoError(t, next.Close())
+		require.Less(t, time.Since(begin), time.Second)
+	})
+}

@@ -1,0 +1,466 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/brokersim/brokersim/event"
+	"github.com/brokersim/brokersim/internal/gate"
+	"github.com/brokersim/brokersim/internal/network"
+	"github.com/brokersim/brokersim/internal/vfs"
+	"github.com/brokersim/brokersim/metadata"
+	"github.com/brokersim/brokersim/wire"
+)
+
+// A rig is a quorum of coordinator nodes on a simulated network and disks that
+// outlive them, inside a bubble, and the brokers that a test plays.
+type rig struct {
+	t       *testing.T
+	net     *network.Network
+	events  *event.Log
+	config  *metadata.BrokerConfig
+	every   uint64 // SnapshotEvery
+	size    int32
+	disks   map[int32]*vfs.Mem
+	faults  map[int32]*vfs.Faults
+	gates   map[int32]*gate.Gate
+	nodes   map[int32]*Node
+	brokers []*played
+	failed  chan error
+}
+
+func newRig(t *testing.T, nodes int32, kv ...string) *rig {
+	settings := map[string]string{}
+	for i := 0; i < len(kv); i += 2 {
+		settings[kv[i]] = kv[i+1]
+	}
+	config, err := metadata.NewBrokerConfig(settings)
+	require.NoError(t, err)
+	r := &rig{
+		t: t, net: network.New(1), events: event.NewLog(10_000), config: config, size: nodes,
+		disks: map[int32]*vfs.Mem{}, faults: map[int32]*vfs.Faults{}, gates: map[int32]*gate.Gate{}, nodes: map[int32]*Node{},
+		failed: make(chan error, nodes),
+	}
+	for id := int32(1); id <= nodes; id++ {
+		r.disks[id] = vfs.NewMem(uint64(id))
+	}
+	return r
+}
+
+// close ends everything; the bubble then finds what was left behind.
+func (r *rig) close() {
+	for _, b := range r.brokers {
+		b.stop()
+	}
+	for id := range r.nodes {
+		r.kill(id)
+	}
+	require.NoError(r.t, r.net.Close())
+}
+
+func (r *rig) host(id int32) *network.Host { return r.net.Host(event.CoordinatorNode(id)) }
+
+// start starts nodes; the last one campaigns.
+func (r *rig) start(ids ...int32) {
+	configs := make([]Config, len(ids))
+	for i, id := range ids {
+		configs[i] = r.nodeConfig(id)
+	}
+	for i, id := range ids {
+		configs[i].Elect = i == len(ids)-1 && len(ids) > 1 || r.size == 1
+		n, err := Start(configs[i])
+		require.NoError(r.t, err)
+		r.nodes[id] = n
+	}
+}
+
+func (r *rig) nodeConfig(id int32) Config {
+	h := r.host(id)
+	g := gate.New()
+	h.Revive()
+	h.Attach(g)
+	raftDoor, err := h.Listen(fmt.Sprintf("coordinator-%d:9091", id), false)
+	require.NoError(r.t, err)
+	rpcDoor, err := h.Listen(fmt.Sprintf("coordinator-%d:9090", id), true)
+	require.NoError(r.t, err)
+	r.gates[id], r.faults[id] = g, &vfs.Faults{}
+	return Config{
+		ID: id, ClusterID: "cluster", Peers: r.peers(), Raft: raftDoor, RPC: rpcDoor, Dial: h.DialContext,
+		FS:   vfs.Gated(vfs.WithFaults(r.disks[id], r.faults[id]), g),
+		Gate: g, Events: r.events, Broker: r.config, SnapshotEvery: r.every, Seed: 1,
+		Failed: func(err error) { r.failed <- err },
+	}
+}
+
+func (r *rig) peers() []Peer {
+	var peers []Peer
+	for id := int32(1); id <= r.size; id++ {
+		peers = append(peers, Peer{id, fmt.Sprintf("coordinator-%d:9091", id), fmt.Sprintf("coordinator-%d:9090", id)})
+	}
+	return peers
+}
+
+// kill crashes a node's process.
+func (r *rig) kill(id int32) {
+	r.gates[id].Shut()
+	r.host(id).Kill()
+	r.nodes[id].Close()
+	delete(r.nodes, id)
+}
+
+// powerOff silences a node and loses what it had not synced.
+func (r *rig) powerOff(id int32) {
+	r.gates[id].Shut()
+	r.host(id).PowerOff()
+	r.nodes[id].Close()
+	delete(r.nodes, id)
+	r.disks[id].PowerLoss()
+}
+
+func (r *rig) active() *Node {
+	r.t.Helper()
+	for range 100_000 {
+		for _, n := range r.nodes {
+			if _, ok := n.Active(); ok && !n.cfg.Gate.Paused() {
+				return n
+			}
+		}
+		time.Sleep(time.Millisecond)
+	}
+	require.Fail(r.t, "no active coordinator")
+	return nil
+}
+
+// activeBut waits for an active coordinator that is not the node id.
+func (r *rig) activeBut(id int32) *Node {
+	r.t.Helper()
+	var found *Node
+	r.eventually(func() bool {
+		for _, n := range r.nodes {
+			if _, ok := n.Active(); ok && n.cfg.ID != id {
+				found = n
+			}
+		}
+		return found != nil
+	})
+	return found
+}
+
+// eventually waits for cond, for up to a minute of the bubble's time.
+func (r *rig) eventually(cond func() bool) {
+	r.t.Helper()
+	for range 60_000 {
+		if cond() {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	require.Fail(r.t, "it never came to that")
+}
+
+// happened returns the events of a kind so far.
+func (r *rig) happened(kind event.Kind) []event.Event {
+	var found []event.Event
+	last := r.events.Last()
+	if last == 0 {
+		return nil
+	}
+	for e := range r.events.Since(context.Background(), 0) {
+		if e.Kind == kind {
+			found = append(found, e)
+		}
+		if e.Seq >= last {
+			break
+		}
+	}
+	return found
+}
+
+// A played broker registers, heartbeats and follows the metadata log as a real one does.
+type played struct {
+	r           *rig
+	id          int32
+	host        *network.Host
+	gate        *gate.Gate
+	incarnation metadata.UUID
+	session     *quorumClient
+	others      *quorumClient
+	epoch       atomic.Int64
+	image       atomic.Pointer[metadata.Image]
+	answer      atomic.Pointer[kmsg.BrokerHeartbeatResponse] // the newest
+	lazy        atomic.Bool                                  // heartbeats, but applies nothing more
+	leaving     atomic.Bool
+	snapshots   atomic.Int32
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+// broker starts a broker's process. It registers at once.
+func (r *rig) broker(id int32) *played {
+	b := r.processOf(id)
+	b.follow()
+	return b
+}
+
+var incarnations atomic.Uint32
+
+func (r *rig) processOf(id int32) *played {
+	b := &played{r: r, id: id, host: r.net.Host(event.BrokerNode(id)), gate: gate.New()}
+	n := incarnations.Add(1)
+	b.incarnation = metadata.UUID{byte(id), byte(n), byte(n >> 8)}
+	b.image.Store(metadata.NewImage("cluster"))
+	b.host.Revive()
+	b.host.Attach(b.gate)
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	door, err := b.host.Listen(fmt.Sprintf("broker-%d:9090", id), true)
+	require.NoError(r.t, err)
+	b.session, b.others = r.clients(b.host), r.clients(b.host)
+	b.wg.Go(func() {
+		for {
+			c, err := door.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	})
+	r.brokers = append(r.brokers, b)
+	return b
+}
+
+// follow registers and keeps the session up and the image new.
+func (b *played) follow() {
+	resp := b.register(-1)
+	require.NoError(b.r.t, wire.Err(resp.ErrorCode))
+	b.epoch.Store(resp.BrokerEpoch)
+	b.wg.Go(b.beat)
+	b.wg.Go(func() { b.fetch(b.r.clients(b.host)) })
+}
+
+func (b *played) registration(previous int64) *kmsg.BrokerRegistrationRequest {
+	req := kmsg.NewPtrBrokerRegistrationRequest()
+	req.Version, req.BrokerID, req.ClusterID, req.IncarnationID = 4, b.id, "cluster", b.incarnation
+	req.PreviousBrokerEpoch = previous
+	for _, l := range []struct {
+		name string
+		port uint16
+	}{{metadata.InternalListener, 9090}, {metadata.ClientListener, 9092}} {
+		x := kmsg.NewBrokerRegistrationRequestListener()
+		x.Name, x.Host, x.Port = l.name, event.BrokerNode(b.id), l.port
+		req.Listeners = append(req.Listeners, x)
+	}
+	return req
+}
+
+func (b *played) register(previous int64) *kmsg.BrokerRegistrationResponse {
+	return b.session.do(b.ctx, b.registration(previous)).(*kmsg.BrokerRegistrationResponse)
+}
+
+func (b *played) heartbeat() *kmsg.BrokerHeartbeatRequest {
+	req := kmsg.NewPtrBrokerHeartbeatRequest()
+	req.Version, req.BrokerID, req.BrokerEpoch = 1, b.id, b.epoch.Load()
+	req.CurrentMetadataOffset, req.WantShutdown = b.image.Load().Offset(), b.leaving.Load()
+	return req
+}
+
+func (b *played) beat() {
+	for b.ctx.Err() == nil {
+		if resp := b.session.do(b.ctx, b.heartbeat()); resp != nil {
+			b.answer.Store(resp.(*kmsg.BrokerHeartbeatResponse))
+		}
+		if b.gate.Pass() != nil || wait(b.ctx, 200*time.Millisecond) != nil {
+			return
+		}
+	}
+}
+
+func metadataFetch(from int64, patience time.Duration) *kmsg.FetchRequest {
+	p := kmsg.NewFetchRequestTopicPartition()
+	p.FetchOffset, p.PartitionMaxBytes = from, 1<<20
+	t := kmsg.NewFetchRequestTopic()
+	t.Topic, t.TopicID, t.Partitions = metadataTopic, metadataTopicID, []kmsg.FetchRequestTopicPartition{p}
+	req := kmsg.NewPtrFetchRequest()
+	req.Version, req.MaxWaitMillis, req.MaxBytes = 17, int32(patience.Milliseconds()), 1<<20
+	req.Topics = []kmsg.FetchRequestTopic{t}
+	return req
+}
+
+// fetch follows the metadata log at whichever node the answers name.
+func (b *played) fetch(c *quorumClient) {
+	for b.ctx.Err() == nil {
+		if b.lazy.Load() {
+			wait(b.ctx, 50*time.Millisecond)
+			continue
+		}
+		resp, err := c.ask(b.ctx, metadataFetch(b.image.Load().Offset()+1, 500*time.Millisecond))
+		if err != nil {
+			c.turn()
+			wait(b.ctx, 10*time.Millisecond)
+			continue
+		}
+		p := resp.(*kmsg.FetchResponse).Topics[0].Partitions[0]
+		if p.SnapshotID.EndOffset >= 0 {
+			b.fetchSnapshot(c, p.SnapshotID.EndOffset, p.SnapshotID.Epoch)
+		} else if !b.lazy.Load() {
+			b.apply(p.RecordBatches)
+		}
+		if p.CurrentLeader.LeaderID > 0 {
+			c.at.Store(p.CurrentLeader.LeaderID - 1)
+		}
+	}
+}
+
+func (b *played) apply(records []byte) {
+	for e, err := range wire.ReadMetadataBatches(records) {
+		require.NoError(b.r.t, err)
+		deltas, err := metadata.DecodeDeltas(e.Payload)
+		require.NoError(b.r.t, err)
+		im := b.image.Load()
+		require.Greater(b.r.t, e.Offset, im.Offset())
+		b.image.Store(im.Apply(e.Offset, deltas))
+	}
+}
+
+func (b *played) fetchSnapshot(c *quorumClient, end int64, epoch int32) {
+	var image []byte
+	for size := int64(1); int64(len(image)) < size; {
+		p := kmsg.NewFetchSnapshotRequestTopicPartition()
+		p.SnapshotID.EndOffset, p.SnapshotID.Epoch, p.Position = end, epoch, int64(len(image))
+		t := kmsg.NewFetchSnapshotRequestTopic()
+		t.Topic, t.Partitions = metadataTopic, []kmsg.FetchSnapshotRequestTopicPartition{p}
+		req := kmsg.NewPtrFetchSnapshotRequest()
+		req.MaxBytes, req.Topics = 100, []kmsg.FetchSnapshotRequestTopic{t}
+		resp, err := c.ask(b.ctx, req)
+		if err != nil {
+			return
+		}
+		a := resp.(*kmsg.FetchSnapshotResponse).Topics[0].Partitions[0]
+		if a.ErrorCode != 0 {
+			return
+		}
+		size, image = a.Size, append(image, a.Bytes...)
+	}
+	im, err := metadata.DecodeImage(image)
+	require.NoError(b.r.t, err)
+	require.Equal(b.r.t, end, im.Offset()+1)
+	b.snapshots.Add(1)
+	b.image.Store(im)
+}
+
+// admin has the active coordinator carry out a client's request in an Envelope.
+func (b *played) admin(req kmsg.Request) kmsg.Response {
+	env := kmsg.NewPtrEnvelopeRequest()
+	env.RequestData = wire.AppendRequest(nil, wire.Header{Key: req.Key(), Version: req.GetVersion()}, req)[4:]
+	resp := b.others.do(b.ctx, env).(*kmsg.EnvelopeResponse)
+	require.NoError(b.r.t, wire.Err(resp.ErrorCode))
+	inner := req.ResponseKind()
+	_, err := wire.DecodeResponse(resp.ResponseData, inner)
+	require.NoError(b.r.t, err)
+	return inner
+}
+
+// stop ends the broker's process without a word to the coordinator but closed connections.
+func (b *played) kill() {
+	b.gate.Shut()
+	b.host.Kill()
+	b.stop()
+}
+
+func (b *played) powerOff() {
+	b.gate.Shut()
+	b.host.PowerOff()
+	b.stop()
+}
+
+func (b *played) stop() {
+	b.gate.Shut()
+	b.host.Kill()
+	b.cancel()
+	b.session.close()
+	b.others.close()
+	b.wg.Wait()
+}
+
+// registered is what the active coordinator knows of the broker.
+func (b *played) registered() metadata.Broker {
+	known, _ := b.r.active().Image().Broker(b.id)
+	return known
+}
+
+// A quorumClient asks the coordinator nodes in turn until one is active.
+type quorumClient struct {
+	clients []*wire.Client
+	at      atomic.Int32
+}
+
+func (r *rig) clients(h *network.Host) *quorumClient {
+	c := &quorumClient{}
+	for _, p := range r.peers() {
+		c.clients = append(c.clients, wire.NewClient(wire.ClientConfig{
+			Dial: func(ctx context.Context) (net.Conn, error) { return h.DialContext(ctx, "tcp", p.RPC) },
+		}))
+	}
+	return c
+}
+
+func (c *quorumClient) turn() {
+	c.at.Store((c.at.Load() + 1) % int32(len(c.clients)))
+}
+
+// ask sends a request to the node that c is at, once.
+func (c *quorumClient) ask(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	return c.clients[c.at.Load()].Do(ctx, req)
+}
+
+// do asks node after node until one answers as the active coordinator; nil when ctx ends.
+func (c *quorumClient) do(ctx context.Context, req kmsg.Request) kmsg.Response {
+	for ctx.Err() == nil {
+		tried := context.Context(ctx)
+		limited, cancel := context.WithTimeout(tried, 300*time.Millisecond)
+		resp, err := c.clients[c.at.Load()].Do(limited, req)
+		cancel()
+		if err == nil && !refused(resp) {
+			return resp
+		}
+		c.turn()
+		wait(ctx, 5*time.Millisecond)
+	}
+	return nil
+}
+
+func (c *quorumClient) close() {
+	for _, c := range c.clients {
+		c.Close()
+	}
+}
+
+func refused(resp kmsg.Response) bool {
+	var code int16
+	switch r := resp.(type) {
+	case *kmsg.BrokerRegistrationResponse:
+		code = r.ErrorCode
+	case *kmsg.BrokerHeartbeatResponse:
+		code = r.ErrorCode
+	case *kmsg.AlterPartitionResponse:
+		code = r.ErrorCode
+	case *kmsg.AllocateProducerIDsResponse:
+		code = r.ErrorCode
+	case *kmsg.EnvelopeResponse:
+		code = r.ErrorCode
+	case *kmsg.DescribeQuorumResponse:
+		code = r.ErrorCode
+	}
+	return code == wire.Code(metadata.ErrNotController)
+}
