@@ -85,26 +85,27 @@ func (q *quorum) next(tried []bool, now time.Time) (node int, ok bool) {
 // node that is. It has one connection to each node, made when first needed, and
 // begins no goroutine but those of wire.Client. Do may be called concurrently.
 type coordinatorChannel struct {
-	quorum   *quorum
-	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
-	clientID string
-	limit    time.Duration // how long one node may take to answer
-	pass     func() error  // the gate
+	quorum *quorum
+	limit  time.Duration // how long one node may take to answer
+	pass   func() error  // the gate
 
-	mu      sync.Mutex
-	clients []*wire.Client
-	retired sync.WaitGroup // clients that are being closed
-	closed  bool
-	rng     *rand.Rand
+	clients []*wire.Client // one for each node
+
+	mu  sync.Mutex
+	rng *rand.Rand
 }
 
 func newCoordinatorChannel(cfg Config, q *quorum, purpose uint64, limit time.Duration) *coordinatorChannel {
-	return &coordinatorChannel{
-		quorum: q, dial: cfg.Dial, limit: limit, pass: cfg.Gate.Pass,
-		clientID: event.BrokerNode(cfg.ID),
-		clients:  make([]*wire.Client, len(q.addrs)),
-		rng:      rand.New(rand.NewPCG(cfg.Seed, purpose)),
+	c := &coordinatorChannel{
+		quorum: q, limit: limit, pass: cfg.Gate.Pass, rng: rand.New(rand.NewPCG(cfg.Seed, purpose)),
 	}
+	for _, addr := range q.addrs {
+		c.clients = append(c.clients, wire.NewClient(wire.ClientConfig{
+			ClientID: event.BrokerNode(cfg.ID),
+			Dial:     func(ctx context.Context) (net.Conn, error) { return cfg.Dial(ctx, "tcp", addr) },
+		}))
+	}
+	return c
 }
 
 // Do sends req to the active coordinator and returns its answer. A node that is
@@ -166,10 +167,7 @@ func (c *coordinatorChannel) try(ctx context.Context, node int, req kmsg.Request
 // ask sends req to one node and awaits the answer for at most the limit, and not
 // beyond the end of era.
 func (c *coordinatorChannel) ask(ctx context.Context, node int, req kmsg.Request, era context.Context) (kmsg.Response, error) {
-	client, err := c.client(node)
-	if err != nil {
-		return nil, err
-	}
+	client := c.clients[node]
 	try, cancel := context.WithTimeout(ctx, c.limit)
 	defer cancel()
 	defer context.AfterFunc(era, cancel)()
@@ -180,36 +178,9 @@ func (c *coordinatorChannel) ask(ctx context.Context, node int, req kmsg.Request
 	case ctx.Err() == nil && errors.Is(try.Err(), context.DeadlineExceeded):
 		// Perhaps the peer is gone without a word: a new connection would tell.
 		c.quorum.unanswered(node, time.Now().Add(2*c.limit))
-		c.retire(node, client)
+		client.Disconnect()
 	}
 	return nil, fmt.Errorf("%s: %w", c.quorum.addrs[node], err)
-}
-
-func (c *coordinatorChannel) client(node int) (*wire.Client, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return nil, errClosed
-	}
-	if c.clients[node] == nil {
-		addr := c.quorum.addrs[node]
-		c.clients[node] = wire.NewClient(wire.ClientConfig{
-			ClientID: c.clientID,
-			Dial:     func(ctx context.Context) (net.Conn, error) { return c.dial(ctx, "tcp", addr) },
-		})
-	}
-	return c.clients[node], nil
-}
-
-// retire closes a connection that may be dead, without waiting for it.
-func (c *coordinatorChannel) retire(node int, client *wire.Client) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed || c.clients[node] != client {
-		return
-	}
-	c.clients[node] = nil
-	c.retired.Go(func() { client.Close() })
 }
 
 // rest is the pause after every node was tried: long enough not to spin while
@@ -226,16 +197,9 @@ func (c *coordinatorChannel) rest(ctx context.Context) error {
 
 // Close ends what is under way and joins it.
 func (c *coordinatorChannel) Close() {
-	c.mu.Lock()
-	c.closed = true
-	clients := c.clients
-	c.mu.Unlock()
-	for _, client := range clients {
-		if client != nil {
-			client.Close()
-		}
+	for _, client := range c.clients {
+		client.Close()
 	}
-	c.retired.Wait()
 }
 
 // topCode is the error code that speaks for a whole answer of the coordinator.

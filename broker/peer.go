@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -28,9 +30,9 @@ const fetchVersion = 18
 type peer struct {
 	self    int32
 	epoch   func() int64 // this broker's
-	dial    func(ctx context.Context) (net.Conn, error)
 	client  *wire.Client
 	session sessionBook
+	records []byte // of the newest answer
 }
 
 // fetchPatience is how long a leader may take to answer beyond the wait that it
@@ -46,18 +48,14 @@ func newPeer(cfg Config, leader int32, epoch func() int64, image func() *metadat
 		if !ok {
 			return nil, fmt.Errorf("broker %d: %w: no address is known", leader, metadata.ErrBrokerNotAvailable)
 		}
-		return cfg.Dial(ctx, "tcp", net.JoinHostPort(e.Host, fmt.Sprint(e.Port)))
+		return cfg.Dial(ctx, "tcp", net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))))
 	}
-	p := &peer{self: cfg.ID, epoch: epoch, dial: dial}
-	p.connect()
-	return p
+	client := wire.NewClient(wire.ClientConfig{Dial: dial, ClientID: event.BrokerNode(cfg.ID)})
+	return &peer{self: cfg.ID, epoch: epoch, client: client}
 }
 
-func (p *peer) connect() {
-	p.client = wire.NewClient(wire.ClientConfig{Dial: p.dial, ClientID: event.BrokerNode(p.self)})
-}
-
-// Fetch sends one request of the fetch session.
+// Fetch sends one request of the fetch session. The records of its answer stay
+// valid until the next call.
 func (p *peer) Fetch(ctx context.Context, req replication.FetchRequest) (replication.FetchResponse, error) {
 	id, epoch, err := p.session.begin(req.Full)
 	if err != nil {
@@ -65,19 +63,27 @@ func (p *peer) Fetch(ctx context.Context, req replication.FetchRequest) (replica
 	}
 	call, cancel := context.WithTimeout(ctx, req.MaxWait+fetchPatience)
 	defer cancel()
-	resp, err := p.client.Do(call, peerRequest(p.self, p.epoch(), id, epoch, req))
-	if err != nil {
-		p.session.lost()
-		if call.Err() != nil {
-			// The leader still has the request and would answer the next one after it.
-			p.client.Close()
-			p.connect()
-		}
-		return replication.FetchResponse{}, err
+	var answer replication.FetchResponse
+	err = p.client.DoWith(call, peerRequest(p.self, p.epoch(), id, epoch, req), func(resp kmsg.Response) error {
+		var err error
+		answer, err = p.answered(resp)
+		return err
+	})
+	if err == nil {
+		return answer, nil
 	}
+	p.session.lost()
+	if call.Err() != nil {
+		// The leader still has the request, and would answer the next one after it.
+		p.client.Disconnect()
+	}
+	return replication.FetchResponse{}, err
+}
+
+// answered takes over an answer, whose memory is somebody else's after the call.
+func (p *peer) answered(resp kmsg.Response) (replication.FetchResponse, error) {
 	r, ok := resp.(*kmsg.FetchResponse)
 	if !ok {
-		p.session.lost()
 		return replication.FetchResponse{}, fmt.Errorf("%w: %T answers a fetch", metadata.ErrUnknownServer, resp)
 	}
 	if err := wire.Err(r.ErrorCode); err != nil {
@@ -85,7 +91,27 @@ func (p *peer) Fetch(ctx context.Context, req replication.FetchRequest) (replica
 		return replication.FetchResponse{}, err
 	}
 	p.session.answered(r.SessionID)
-	return peerResponse(r), nil
+	answer := peerResponse(r)
+	p.keep(answer.Partitions)
+	return answer, nil
+}
+
+// keep copies the records into memory that is used again by the next answer.
+func (p *peer) keep(partitions []replication.FetchedPartition) {
+	size := 0
+	for i := range partitions {
+		size += len(partitions[i].Records)
+	}
+	if size == 0 {
+		p.records = nil // idle: give it back
+		return
+	}
+	p.records = slices.Grow(p.records[:0], size)
+	for i := range partitions {
+		from := len(p.records)
+		p.records = append(p.records, partitions[i].Records...)
+		partitions[i].Records = p.records[from:]
+	}
 }
 
 // Close ends the connection and joins it.
