@@ -86,12 +86,12 @@ func (a *active) watch() {
 }
 
 // endSessions fences the brokers whose sessions are over. If this node woke later
-// than it meant to, it may have been what did not listen: it was paused, or short of
-// processor. What it missed counts for nobody's silence.
+// than it meant to, it is the one that did not listen: it was paused, or short of
+// processor. Then it begins anew, as the next active node would.
 func (a *active) endSessions(now, due time.Time) {
 	a.mu.Lock()
 	if !due.IsZero() && now.Sub(due) > a.sessions.timeout/20 {
-		a.sessions.excuse(now.Sub(due))
+		a.sessions.renew(now)
 	}
 	_, newest := a.n.history.latest()
 	a.sessions.note(newest, now)
@@ -111,12 +111,14 @@ func (a *active) endSessions(now, due time.Time) {
 	}
 }
 
+// nextCheck is when to look at the sessions again: when one may end, and often
+// enough that a sleep of this node's own does not go unnoticed.
 func (a *active) nextCheck(now time.Time) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	next := a.sessions.next()
-	if next.IsZero() {
-		next = now.Add(a.sessions.timeout)
+	next := now.Add(a.sessions.timeout / 5)
+	if end := a.sessions.next(); !end.IsZero() && end.Before(next) {
+		return end
 	}
 	return next
 }

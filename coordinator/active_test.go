@@ -239,7 +239,7 @@ func TestManyPartitionsAreOneEntry(t *testing.T) {
 		n := r.active()
 		before, _ := n.store.LastIndex()
 		bs[0].kill()
-		r.fencedAt(1)
+		r.eventually(func() bool { return bs[0].registered().Fenced })
 		after, _ := n.store.LastIndex()
 		require.Equal(t, before+1, after)
 		for _, topic := range n.Image().Topics() {

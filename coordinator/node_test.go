@@ -243,7 +243,9 @@ func TestAnyMinorityMayCrash(t *testing.T) {
 			r.powerOff(y)
 			req := orders(1, 1)
 			req.Topics[0].Topic = fmt.Sprintf("topic-%d", round)
+			begin := time.Now()
 			b.create(req)
+			t.Logf("round %d: made after %v", round, time.Since(begin))
 			made++
 			r.start(x, y)
 			require.Len(t, r.active().Image().Topics(), made)

@@ -133,12 +133,12 @@ func (s *sessions) next() time.Time {
 	return first
 }
 
-// excuse makes every session d longer: for that long it was this node that did not listen.
-func (s *sessions) excuse(d time.Duration) {
+// renew makes every session a full one: it was this node that did not listen.
+func (s *sessions) renew(now time.Time) {
 	for _, b := range s.live {
-		b.until = b.until.Add(d)
+		b.until = now.Add(s.timeout)
 	}
-	for i := range s.marks {
-		s.marks[i].at = s.marks[i].at.Add(d)
+	if n := len(s.marks); n > 0 {
+		s.marks = []mark{{now, s.marks[n-1].offset}}
 	}
 }

@@ -90,10 +90,12 @@ func TestMarksStayFew(t *testing.T) {
 	require.EqualValues(t, 8999, s.due(at(9999)))
 }
 
-func TestTimeInWhichNobodyListenedIsNobodysSilence(t *testing.T) {
+func TestANodeThatSleptBlamesNobody(t *testing.T) {
 	s := newSessions(time.Second)
+	s.note(5, at(0))
 	s.begin(1, 7, at(0))
-	s.excuse(3 * time.Second) // the node was paused
+	s.renew(at(3000))
+	require.EqualValues(t, -1, s.due(at(3999)), "what came while it slept is due a session from now")
 	require.Empty(t, s.expired(at(3999)))
 	require.Len(t, s.expired(at(4000)), 1)
 }
