@@ -37,5 +37,8 @@ func readFrom(m message, body []byte) (err error) {
 			err = fmt.Errorf("malformed: %v", r)
 		}
 	}()
+	if err := layoutOf(m).check(body); err != nil {
+		return err
+	}
 	return m.ReadFrom(body)
 }

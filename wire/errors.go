@@ -101,8 +101,8 @@ func Err(code int16) error {
 	if err := errorByCode[code]; err != nil {
 		return err
 	}
-	if err := kerr.TypedErrorForCode(code); err != nil {
-		return err
+	if k := kerr.TypedErrorForCode(code); k != nil && k.Code == code {
+		return k
 	}
 	return metadata.ErrUnknownServer
 }
