@@ -278,9 +278,13 @@ func (p *pipe) reset(err error) {
 }
 
 // sever fails the writer's end and drops what is under way; the reader hears nothing.
+// A stream that has ended, or was reset, stays so: word of it is under way.
 func (p *pipe) sever(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.writeErr != nil {
+		return
+	}
 	p.closeWriteLocked(err)
 	p.dropLocked()
 }
