@@ -3,6 +3,7 @@ package wire
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -121,21 +122,22 @@ func (c *Conn) readAhead() {
 	}
 }
 
-// readEnded ends what waits for the client's sake. After an orderly end,
-// requests that the client sent before it are still begun, for a short time: a
-// producer with acks=0 may well send and leave.
+// readEnded ends what waits for the client's sake. Unless the connection was
+// reset, requests that came whole are still begun and answered, for a short
+// time: a producer with acks=0 may well send and leave.
 func (c *Conn) readEnded(err error) {
-	if err == io.EOF {
-		parting, cancel := context.WithTimeout(c.life, partingTime)
-		context.AfterFunc(parting, cancel) // at the latest with the connection
-		c.parting.Store(&parting)
-		c.cancel()
-		return
-	}
-	if c.life.Err() == nil {
+	_, oversized := errors.AsType[*FrameError](err)
+	if err != io.EOF && c.life.Err() == nil {
 		c.warn("connection broke", "error", err)
 	}
-	c.end()
+	if err != io.EOF && err != io.ErrUnexpectedEOF && !oversized {
+		c.end()
+		return
+	}
+	parting, cancel := context.WithTimeout(c.life, partingTime)
+	context.AfterFunc(parting, cancel) // at the latest with the connection
+	c.parting.Store(&parting)
+	c.cancel()
 }
 
 // handleRequests begins one request after the other until the frames end.
