@@ -165,8 +165,9 @@ func (n *Node) takeOver(turn uint64) *active {
 }
 
 // campaign makes a cluster that is just being started elect this node at once
-// instead of after an election timeout, by what a leader sends to its successor. It waits until a
-// majority can be reached.
+// instead of after an election timeout, by what a leader sends to its successor.
+// It waits until a majority can be reached, and if this node has a past, so long
+// that one who leads has been heard of.
 func (n *Node) campaign() {
 	ctx, cancel := context.WithTimeout(n.ctx, n.cfg.RaftTimeout)
 	defer cancel()
@@ -192,7 +193,11 @@ func (n *Node) campaign() {
 			return
 		}
 	}
-	if _, id := n.raft.Load().LeaderWithID(); id != "" {
+	if last, _ := n.store.LastIndex(); last > 1 {
+		// It is not new: perhaps somebody leads already, and will say so.
+		wait(ctx, n.cfg.RaftTimeout/4)
+	}
+	if _, id := n.raft.Load().LeaderWithID(); id != "" || n.ctx.Err() != nil {
 		return
 	}
 	self := n.peer(n.cfg.ID)

@@ -244,7 +244,11 @@ func (b *played) follow() {
 	require.NoError(b.r.t, wire.Err(resp.ErrorCode))
 	b.epoch.Store(resp.BrokerEpoch)
 	b.wg.Go(b.beat)
-	b.wg.Go(func() { b.fetch(b.r.clients(b.host)) })
+	b.wg.Go(func() {
+		c := b.r.clients(b.host)
+		defer c.close()
+		b.fetch(c)
+	})
 }
 
 func (b *played) registration(previous int64) *kmsg.BrokerRegistrationRequest {
@@ -369,22 +373,28 @@ func (b *played) admin(req kmsg.Request) kmsg.Response {
 	return inner
 }
 
-// stop ends the broker's process without a word to the coordinator but closed connections.
+// kill ends the broker's process without a word but reset connections.
 func (b *played) kill() {
 	b.gate.Shut()
 	b.host.Kill()
-	b.stop()
+	b.join()
 }
 
+// powerOff ends it without any.
 func (b *played) powerOff() {
 	b.gate.Shut()
 	b.host.PowerOff()
-	b.stop()
+	b.join()
 }
 
+// stop ends it at the end of a test.
 func (b *played) stop() {
-	b.gate.Shut()
-	b.host.Kill()
+	if b.ctx.Err() == nil {
+		b.kill()
+	}
+}
+
+func (b *played) join() {
 	b.cancel()
 	b.session.close()
 	b.others.close()
