@@ -21,7 +21,7 @@ var picture = map[string]string{
 	"all":                "internal/guard",
 	"cmd/...":            ". event history github.com/spf13/cobra golang.org/x/term",
 	"examples/...":       ". event history examples/internal/... github.com/twmb/franz-go/...",
-	"bench/...":          ". ./... github.com/...",
+	"bench bench/...":    ". ./... github.com/...",
 	"simulation/...":     ". ./... github.com/...",
 	"brokertest":         ". event history internal/invariant",
 	".":                  "broker coordinator metadata event internal/gate internal/network internal/vfs github.com/twmb/franz-go/pkg/kmsg github.com/twmb/franz-go/pkg/kerr",

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"iter"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -163,6 +162,16 @@ func (c *Cluster) Close() error {
 	return c.result
 }
 
+// isClosing reports whether Close was called.
+func (c *Cluster) isClosing() bool {
+	select {
+	case <-c.closed:
+		return true
+	default:
+		return false
+	}
+}
+
 // together calls every f at once and returns when all have.
 func together(fs []func() error) error {
 	errs := make([]error, len(fs))
@@ -260,13 +269,10 @@ func (c *Cluster) seed(part string) uint64 {
 	return h.Sum64() ^ c.cfg.seed*0x9e3779b97f4a7c15
 }
 
-// logTo is where a node logs.
-func (c *Cluster) logTo(node string) *slog.Logger { return c.cfg.logger.With("node", node) }
-
 func newProcess[R interface{ Close() error }](c *Cluster, name string, kinds kinds) process[R] {
 	return process[R]{
 		name: name, kinds: kinds, label: c.label,
-		events: c.events, logger: c.logTo(name),
+		events: c.events, log: c.cfg.logger.Handler(), closing: c.isClosing,
 		host: c.network.Host(name), disk: vfs.NewMem(c.seed("disk of " + name)),
 		verb:  make(chan struct{}, 1),
 		state: Stopped,

@@ -120,7 +120,7 @@ func (n *Node) Isolate() *Fault { return n.c.isolate(n.name) }
 func (n *Node) Disk() *Disk { return &Disk{n.c, n.name, &n.ill} }
 
 func (n *Node) close() error {
-	return n.process.close(func(*coordinator.Node) error { return nil })
+	return n.process.close(func(*coordinator.Node) error { return nil }) // it ends as in a crash
 }
 
 // active returns the active coordinator node and its term. A node that a cut has

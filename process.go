@@ -32,11 +32,12 @@ type process[R interface{ Close() error }] struct {
 	kinds kinds
 	label string // of the cluster's goroutines
 
-	events *event.Log
-	logger *slog.Logger
-	host   *network.Host
-	disk   *vfs.Mem
-	ill    vfs.Faults // of the disk, in force for every incarnation
+	events  *event.Log
+	log     slog.Handler
+	closing func() bool // of the cluster
+	host    *network.Host
+	disk    *vfs.Mem
+	ill     vfs.Faults // of the disk, in force for every incarnation
 	// listen opens the node's doors; launch starts an incarnation behind them, which
 	// owns them from then on, also if it fails.
 	listen func() ([]net.Listener, error)
@@ -124,7 +125,7 @@ func (p *process[R]) incarnate(g *gate.Gate) incarnation {
 		gate:   g,
 		fs:     vfs.Gated(vfs.WithFaults(p.disk, &p.ill), g),
 		events: gatedSink{p.events, g},
-		logger: p.logger,
+		logger: slog.New(quietHandler{p.log, func() bool { return g.IsShut() || p.closing() }}),
 		dial:   p.host.DialContext,
 		failed: func(err error) { p.gaveUp(g, err) },
 	}

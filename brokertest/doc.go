@@ -12,7 +12,7 @@
 // # What it does for the test
 //
 //   - Whatever cannot go on ends the test: no error is returned.
-//   - What the nodes log goes to the test's own output: it shows with -v or on failure.
+//   - What the nodes warn of goes to the test's own output: it shows with -v or on failure.
 //   - When the test ends, every fault is healed, the invariants are checked
 //     (whatever the test was about, no two logs may differ below their high
 //     watermarks), the cluster is closed, and no goroutine of it may be left.

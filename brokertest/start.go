@@ -35,7 +35,7 @@ type C struct {
 func Start(tb TB, opts ...brokersim.Option) *C {
 	tb.Helper()
 	c := &C{tb: tb, virtual: inBubble(), report: newReport(tb)}
-	own := []brokersim.Option{brokersim.Logger(slog.New(slog.NewTextHandler(tb.Output(), nil)))}
+	own := []brokersim.Option{brokersim.Logger(slog.New(slog.NewTextHandler(tb.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))}
 	if c.virtual {
 		own = append(own, brokersim.InMemoryClients())
 	}
