@@ -96,11 +96,11 @@ func (c *Cluster) start(ctx context.Context) error {
 			}
 		})
 	}
-	if err := c.startNodes(); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, c.patience())
 	defer cancel()
+	if err := c.startNodes(ctx); err != nil {
+		return err
+	}
 	if err := c.Wait(ctx, FullISR()); err != nil {
 		return err
 	}
@@ -110,25 +110,33 @@ func (c *Cluster) start(ctx context.Context) error {
 	return c.Wait(ctx, All(FullISR(), everybodyKnows()))
 }
 
-// startNodes opens every door and then starts everybody at once. A port that is
-// taken, the commonest mistake, is found out before anything runs.
-func (c *Cluster) startNodes() error {
-	var begins []func() error
+// startNodes opens every door first: a port that is taken, the commonest mistake,
+// is found out before anything runs. The coordinator elects at once, in a few
+// milliseconds; brokers that came sooner would find nobody and rest before they
+// ask again.
+func (c *Cluster) startNodes(ctx context.Context) error {
+	var nodes, brokers []func() error
 	for _, n := range c.nodes {
 		r, err := n.prepare()
 		if err != nil {
 			return err
 		}
-		begins = append(begins, func() error { return n.process.begin(r) })
+		nodes = append(nodes, func() error { return n.process.begin(r) })
 	}
 	for _, b := range c.brokers {
 		r, err := b.prepare()
 		if err != nil {
 			return err
 		}
-		begins = append(begins, func() error { return b.process.begin(r) })
+		brokers = append(brokers, func() error { return b.process.begin(r) })
 	}
-	return together(begins)
+	if err := together(nodes); err != nil {
+		return err
+	}
+	if err := c.Wait(ctx, ActiveCoordinator()); err != nil {
+		return err
+	}
+	return together(brokers)
 }
 
 // patience is how long a step that should take a moment may take at most.
