@@ -48,8 +48,13 @@ type stored struct {
 	values []string
 }
 
+// String tells the first offset, the values and the leader epoch: 7:a,b/e2.
 func (s stored) String() string {
-	return fmt.Sprintf("%d:%s/e%d", s.base, strings.Join(s.values, ","), s.epoch)
+	values := strings.Join(s.values, ",")
+	if n := len(s.values); n > 4 {
+		values = fmt.Sprintf("%s..%s", s.values[0], s.values[n-1])
+	}
+	return fmt.Sprintf("%d:%s/e%d", s.base, values, s.epoch)
 }
 
 // readBatches decodes whole batches.

@@ -28,9 +28,6 @@ func (g *god) init(w *world) {
 	*g = god{w: w, promised: map[int64]promise{}, leaders: map[int32]int32{}, watermarks: map[int32]mark{}}
 }
 
-func (g *god) born(*node) {}
-func (g *god) died(*node) {}
-
 // decided is told of every change of the partition.
 func (g *god) decided(before, after metadata.Partition, res state.Result) {
 	for _, e := range res.Elections {
@@ -58,7 +55,7 @@ func (g *god) check() []string {
 	var alive []*node
 	logs := map[int32]map[int64]entry{}
 	for _, n := range g.w.nodes {
-		if n.up {
+		if n.up && n.replica != nil {
 			alive = append(alive, n)
 			logs[n.id] = entries(n.batches(), bad, n.id)
 		}
@@ -152,7 +149,7 @@ func (g *god) checkMatching(alive []*node, logs map[int32]map[int64]entry, bad f
 // checkPromises: whoever leads in the newest epoch has every record that was acked.
 func (g *god) checkPromises(logs map[int32]map[int64]entry, bad func(string, ...any)) {
 	p := g.w.partition()
-	if p.Leader == metadata.NoLeader || !g.w.node(p.Leader).up {
+	if p.Leader == metadata.NoLeader || logs[p.Leader] == nil {
 		return
 	}
 	leader := g.w.node(p.Leader)

@@ -28,11 +28,13 @@ import (
 //
 //	brokers 3 [seed=1] [min.insync.replicas=2 ...]  the cluster; all are replicas, 1 leads in epoch 0
 //
-//	produce 1 p a b c [acks=all|1] [producer=7:0:0] one batch, called p; the producer is id:epoch:sequence
+//	produce 1 p a b c [acks=all|1] [producer=7:0:0] one batch, called p; the producer is id:epoch:sequence;
+//	produce 1 p a*50                                ... of a0 to a49
 //	await p                                         what its sender knows
 //	fetch 2 [batches=1]                             broker 2 fetches once, from whom it believes to lead
 //	fetch 2 until-done                              ... until nothing comes any more
 //	ask 2 | deliver 2 | drop 2                      the same in two steps: the answer is held, taken, lost
+//	fetch 2 from=3 | fetch 2 broker-epoch=1         it asks somebody else; under an older registration
 //	consume 1 0 [epoch=2] [last=1]                  a consumer reads at an offset
 //	list 1 [epoch=2]                                a client asks for the latest offset
 //
@@ -43,11 +45,12 @@ import (
 //	tick 1 | sleep 40s                              the periodic check; time passes
 //
 //	deaf 1 | hear 1                                 the metadata log does not reach a broker; it does again
-//	fence 2 | shutdown 2 | elect preferred|unclean  what the coordinator does by itself or when told
-//	kill 2 | power-off 2 | start 2                  a process ends; the disk loses what was not synced; a new process
+//	fence 2 | unfence 2 | shutdown 2                heartbeats stay away; are back; say goodbye
+//	elect preferred|unclean                         somebody asks for an election
+//	kill 2 | power-off 2                            a process ends; the disk also loses what was not synced
+//	start 2 [too-soon] [fenced]                     a new process, its session before ended (or not yet)
 //	wipe 2                                          the disk of a stopped broker is replaced by an empty one
 //	sync 2 | checkpoint 2                           fsync of the log; the high watermark is written down
-//	register 2                                      a living broker whose session ended registers anew
 //	decree replicas=(1,2) replicas=(1,2,3)          the assignment changes, twice in one metadata entry
 //
 //	logs | show | agree                             every log; every replica; whether all logs are equal
@@ -160,7 +163,7 @@ func (s *scenario) client(d *datadriven.TestData) []string {
 			case arg.Key == "producer":
 				idempotent = s.producer(arg.Vals[0])
 			default:
-				values = append(values, arg.Key)
+				values = append(values, s.values(arg.Key)...)
 			}
 		}
 		p := s.w.produce(d.CmdArgs[1].Key, int32(s.number(first)), acks, idempotent, values...)
@@ -198,15 +201,28 @@ func (s *scenario) client(d *datadriven.TestData) []string {
 	return []string{s.records(res.Records)}
 }
 
+// values turns a*3 into a0 a1 a2.
+func (s *scenario) values(text string) []string {
+	stem, times, many := strings.Cut(text, "*")
+	if !many {
+		return []string{text}
+	}
+	values := make([]string, s.number(times))
+	for i := range values {
+		values[i] = fmt.Sprint(stem, i)
+	}
+	return values
+}
+
 // fetch does what followers do.
 func (s *scenario) fetch(d *datadriven.TestData) (out []string) {
 	n := s.broker(d)
-	maxBytes := 1 << 20
+	how := askHow{maxBytes: 1 << 20, from: int32(s.arg(d, "from", 0)), brokerEpoch: int64(s.arg(d, "broker-epoch", 0))}
 	if s.arg(d, "batches", 0) == 1 {
-		maxBytes = 1
+		how.maxBytes = 1
 	}
 	ask := func() bool {
-		if err := n.ask(maxBytes); err != nil {
+		if err := n.ask(how); err != nil {
 			out = append(out, err.Error())
 			return false
 		}
@@ -363,7 +379,12 @@ func (s *scenario) life(d *datadriven.TestData) []string {
 		n.crash()
 		n.disk.PowerLoss()
 	case "start":
-		n.start()
+		if !d.HasArg("too-soon") {
+			n.fence("its process is gone")
+		}
+		if err := n.start(); err != nil {
+			return []string{name(err)}
+		}
 		if !d.HasArg("fenced") {
 			n.unfence()
 		}
@@ -376,11 +397,6 @@ func (s *scenario) life(d *datadriven.TestData) []string {
 		s.must(n.log.Sync())
 	case "checkpoint":
 		n.checkpoint = n.replica.HighWatermark()
-	case "register":
-		if res := n.register(n.previous); res.Err != nil {
-			return []string{name(res.Err)}
-		}
-		n.unfence()
 	default:
 		s.fatal("nobody knows what %q means", d.Cmd)
 	}
@@ -392,8 +408,8 @@ func (s *scenario) look(d *datadriven.TestData) (out []string) {
 	var logs []string
 	for _, n := range s.w.nodes {
 		switch {
-		case !n.up:
-			out = append(out, fmt.Sprintf("broker %d: down", n.id))
+		case !n.up || n.replica == nil:
+			out = append(out, fmt.Sprintf("broker %d: hosts nothing now", n.id))
 			continue
 		case d.Cmd == "show":
 			out = append(out, show(n.replica.Status()))

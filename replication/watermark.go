@@ -26,7 +26,7 @@ type mark struct {
 	short  bool // the ISR is smaller than min.insync.replicas
 }
 
-// Set publishes a new state and wakes every waiter.
+// set publishes a new state and wakes every waiter.
 func (w *Watermark) set(m mark) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -46,14 +46,7 @@ func (w *Watermark) set(m mark) {
 // ErrRequestTimedOut when ctx ends first. What is true at once wins over ctx.
 func (w *Watermark) Wait(ctx context.Context, epoch int32, offset int64) error {
 	for {
-		w.mu.Lock()
-		m := w.mark
-		if w.waited == nil {
-			w.waited = make(chan struct{})
-		}
-		waited := w.waited
-		w.mu.Unlock()
-
+		m, changed := w.look(epoch, offset)
 		switch {
 		case !m.open || m.epoch != epoch:
 			return metadata.ErrNotLeaderOrFollower
@@ -63,9 +56,20 @@ func (w *Watermark) Wait(ctx context.Context, epoch int32, offset int64) error {
 			return nil
 		}
 		select {
-		case <-waited:
+		case <-changed:
 		case <-ctx.Done():
 			return metadata.ErrRequestTimedOut
 		}
 	}
+}
+
+// look returns the current state and, if it is not the one waited for, a channel
+// that is closed when it changes.
+func (w *Watermark) look(epoch int32, offset int64) (mark, <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.waited == nil && w.mark.open && w.mark.epoch == epoch && w.mark.offset < offset {
+		w.waited = make(chan struct{})
+	}
+	return w.mark, w.waited
 }

@@ -44,13 +44,12 @@ type node struct {
 	disk *vfs.Mem
 
 	// Of the process.
-	up        bool
-	deaf      bool // the metadata log does not reach it
-	registers bool // it has registered and was not fenced since: its own view
-	image     atomic.Pointer[metadata.Image]
-	epoch     atomic.Int64 // broker epoch
-	log       *partition.Log
-	replica   *Replica
+	up      bool
+	deaf    bool // the metadata log does not reach it
+	image   atomic.Pointer[metadata.Image]
+	epoch   atomic.Int64 // broker epoch
+	log     *partition.Log
+	replica *Replica
 
 	// On the disk, beside the log.
 	previous   int64 // broker epoch that was stored; -1 if none
@@ -90,7 +89,10 @@ type produced struct {
 	resolved bool
 }
 
-const topicName = "orders"
+const (
+	topicName = "orders"
+	logDir    = "orders-0"
+)
 
 // newWorld registers brokers 1..n and creates the partition on them.
 func newWorld(seed uint64, n int, configs map[string]string, fail func(string, ...any)) *world {
@@ -223,13 +225,19 @@ func (n *node) fence(reason string) {
 	n.w.apply(state.FenceBroker{ID: n.id, Epoch: b.Epoch, Reason: reason})
 }
 
-// boot opens the log and hears of the metadata.
+// boot starts the process: it hears of the metadata and hosts what is its own.
 func (n *node) boot() {
-	log, _, err := partition.Open(n.disk, "orders-0", partition.ConfigOf(&n.w.config))
+	n.up, n.deaf = true, false
+	n.learn()
+}
+
+// host opens the log and makes the replica.
+func (n *node) host() {
+	log, _, err := partition.Open(n.disk, logDir, partition.ConfigOf(&n.w.config))
 	if err != nil {
 		n.w.fail("broker %d: open: %v", n.id, err)
 	}
-	n.up, n.deaf, n.log = true, false, log
+	n.log = log
 	n.replica = NewReplica(ReplicaConfig{
 		Topic: topicName, ID: n.w.tp, Self: n.id, SelfEpoch: n.epoch.Load,
 		Log: log, HighWatermark: n.checkpoint,
@@ -240,23 +248,37 @@ func (n *node) boot() {
 		Events:     n, Node: event.BrokerNode(n.id),
 		Failed: func(err error) { n.w.fail("broker %d: %v", n.id, err) },
 	})
-	n.god().born(n)
-	n.learn()
 }
 
-func (n *node) god() *god { return &n.w.god }
+// unhost ends the replica and closes the log.
+func (n *node) unhost() {
+	if n.replica != nil {
+		n.replica.Close()
+		_ = n.log.Close()
+		n.replica, n.log = nil, nil
+	}
+}
 
 // learn brings the broker up to the newest metadata.
 func (n *node) learn() {
 	image := n.w.state.Image()
 	old := n.image.Swap(image)
-	if n.replica == nil {
+	p, ok := image.Partition(n.w.tp)
+	switch {
+	case !ok:
 		return
+	case !slices.Contains(p.Replicas, n.id):
+		n.unhost()
+		if err := vfs.RemoveAll(n.disk, logDir); err != nil {
+			n.w.fail("broker %d: %v", n.id, err)
+		}
+		n.checkpoint = 0
+		return
+	case n.replica == nil:
+		n.host()
 	}
-	if p, ok := image.Partition(n.w.tp); ok {
-		n.replica.Apply(p, time.Now())
-		n.replica.Settle()
-	}
+	n.replica.Apply(p, time.Now())
+	n.replica.Settle()
 	if old != nil && !slices.EqualFunc(old.Brokers(), image.Brokers(), sameRegistration) {
 		n.replica.Tick(time.Now())
 	}
@@ -268,32 +290,36 @@ func sameRegistration(a, b metadata.Broker) bool {
 
 // crash ends the process; what was written stays, as in a page cache.
 func (n *node) crash() {
-	n.god().died(n)
-	n.replica.Close()
-	_ = n.log.Close()
-	n.up, n.replica, n.log = false, nil, nil
+	n.unhost()
+	n.up = false
 	n.proposals, n.answers, n.asked, n.last = nil, nil, nil, nil
 	n.image.Store(nil)
 }
 
 // start is a new process on the same disk: the restart rule decides whether it
 // may count as the one before.
-func (n *node) start() {
-	n.fence("its process is gone")
+func (n *node) start() error {
 	previous := n.previous
 	if n.disk.Session() != n.session {
 		previous = -1
 	}
 	res := n.register(previous)
-	if res.Err != nil {
-		n.w.fail("broker %d: %v", n.id, res.Err)
+	if res.Err == nil {
+		n.boot()
 	}
-	n.boot()
+	return res.Err
+}
+
+// An askHow is how a follower asks.
+type askHow struct {
+	maxBytes    int
+	from        int32 // somebody else than the leader it believes in; 0: that one
+	brokerEpoch int64 // another than its own; 0: that one
 }
 
 // ask has a follower fetch from whom it believes to be the leader; the answer is
 // on its way then.
-func (n *node) ask(maxBytes int) error {
+func (n *node) ask(how askHow) error {
 	p, ok := n.image.Load().Partition(n.w.tp)
 	if !ok || p.Leader == metadata.NoLeader || p.Leader == n.id {
 		return errors.New("it follows nobody")
@@ -303,13 +329,20 @@ func (n *node) ask(maxBytes int) error {
 		return errors.New("it does not follow")
 	}
 	leader := n.w.node(p.Leader)
+	if how.from != 0 {
+		leader = n.w.node(how.from)
+	}
+	brokerEpoch := n.epoch.Load()
+	if how.brokerEpoch != 0 {
+		brokerEpoch = how.brokerEpoch
+	}
 	if !leader.up {
 		return errors.New("connection refused")
 	}
 	res := leader.replica.Read(nil, ReadRequest{
-		Offset: req.FetchOffset, MaxBytes: maxBytes, AtLeastOne: true,
+		Offset: req.FetchOffset, MaxBytes: how.maxBytes, AtLeastOne: true,
 		CurrentLeaderEpoch: req.CurrentLeaderEpoch, LastFetchedEpoch: req.LastFetchedEpoch,
-		Follower: n.id, FollowerEpoch: n.epoch.Load(), FollowerLogStart: req.LogStartOffset,
+		Follower: n.id, FollowerEpoch: brokerEpoch, FollowerLogStart: req.LogStartOffset,
 	}, time.Now())
 	n.asked = &exchange{replica: n.replica, from: leader.id, req: req, ans: FetchedPartition{
 		ID: req.ID, HighWatermark: res.HighWatermark, LogStartOffset: res.LogStartOffset,

@@ -1,0 +1,94 @@
+package replication
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/stretchr/testify/require"
+
+	"github.com/brokersim/brokersim/internal/guard"
+)
+
+// The story that cannot be told without each guard.
+var killers = map[guard.Guard]string{
+	guard.TruncateByEpoch:       "S01_KIP101_TruncateToHWLosesAckedWrite",
+	guard.StepBack:              "S04_KIP279_FastFailover",
+	guard.LeaderEpoch:           "S06_KIP320_StaleLeaderUsedForTruncation",
+	guard.FetchedEpoch:          "S03_KIP101_BatchOffsetsGoBackwards",
+	guard.MaximalISR:            "S11_KIP497_MaximalIsr",
+	guard.PastEpochStart:        "S14_KAFKA7128_ISRExpand_BelowLESO",
+	guard.FetchedInEpoch:        "S15_KIP841_QuickRemoveReadd",
+	guard.DivergingIsNoProgress: "S10_KAFKA13141_DivergingFetchMustNotMoveHW",
+	guard.AckAfterCommit:        "S22_KAFKA20634_AckAfterTruncation",
+	guard.MinISRAfterAppend:     "S21_MinIsr_ShrinkAfterAppend",
+	guard.ReadCommitted:         "S08_KIP320_ZombieLeaderFetch",
+	guard.StepDown:              "S27_SessionExpiredButAlive",
+	guard.EpochReached:          "S23_KIP207_ListOffsetsAfterElection",
+}
+
+// TestMutantsAreKilled takes one guard away at a time and tells every story
+// again. The one that is about the guard must go wrong. With -v it prints the
+// whole matrix: what else notices.
+func TestMutantsAreKilled(t *testing.T) {
+	files := scenarioFiles(t)
+	for g := guard.TruncateByEpoch; g <= guard.TopicID; g++ {
+		killer, ours := killers[g]
+		if !ours {
+			continue
+		}
+		t.Run(fmt.Sprintf("m%d %s", g, g), func(t *testing.T) {
+			defer g.Remove()()
+			for _, path := range files {
+				story := strings.TrimSuffix(filepath.Base(path), ".txt")
+				died := difference(t, path)
+				if died != "" {
+					t.Logf("%s: %s", story, died)
+				}
+				if story == killer {
+					require.NotEmpty(t, died, "%s is told as if nothing were missing", story)
+				}
+			}
+		})
+	}
+}
+
+// difference tells the story at path and returns where it first ends otherwise
+// than it should, "" if nowhere.
+func difference(t *testing.T, path string) (where string) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &scenario{}
+		defer s.close()
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			if where == "" {
+				if got := s.attempt(d); got != d.Expected {
+					where = fmt.Sprintf("%s\nshould be\n%s\nis\n%s", d.Pos, indent(d.Expected), indent(got))
+				}
+			}
+			return d.Expected
+		})
+	})
+	return where
+}
+
+// attempt runs one step of a world that may break.
+func (s *scenario) attempt(d *datadriven.TestData) (out string) {
+	type broken struct{ why string }
+	defer func() {
+		if r := recover(); r != nil {
+			b, ok := r.(broken)
+			if !ok {
+				panic(r)
+			}
+			out = "the world broke: " + b.why + "\n"
+		}
+	}()
+	return s.run(func(f string, a ...any) { panic(broken{fmt.Sprintf(f, a...)}) }, d)
+}
+
+func indent(s string) string {
+	return "    " + strings.ReplaceAll(strings.TrimSuffix(s, "\n"), "\n", "\n    ")
+}
