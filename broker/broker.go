@@ -59,8 +59,8 @@ type Config struct {
 //   - the metadata follower, which also instructs the replicas;
 //   - a fetcher for each broker that leads something this broker follows;
 //   - the alterer, which carries ISR changes to the coordinator;
-//   - the settler of new roles, the ticker, the checkpointer and the remover of
-//     dropped logs;
+//   - the settler of new roles, the ticker, the flusher, the checkpointer and the
+//     remover of dropped logs;
 //   - those of a wire.Client for each connection to another node.
 type Broker struct {
 	cfg  Config
@@ -79,6 +79,7 @@ type Broker struct {
 	session  *session
 	follower *metadataFollower
 	alterer  *alterer
+	flusher  *flusher
 	ids      *producerIDs
 	recheck  chan struct{}       // one slot: replicas should be ticked now
 	requests *coordinatorChannel // for what a client's request needs of the coordinator
@@ -113,6 +114,7 @@ func Start(cfg Config) (*Broker, error) {
 	b.goRun("writing checkpoints", b.checkpoint)
 	b.goRun("removing logs", b.replicas.removals.run)
 	b.goRun("settling roles", b.replicas.settling.run)
+	b.goRun("flushing", b.flusher.run)
 	return b, nil
 }
 
@@ -146,7 +148,7 @@ func (b *Broker) connectParts() {
 	b.ids = newProducerIDs(cfg.ID, b.epoch.Load, b.requests.Do)
 	b.replicas = &replicaTable{
 		cfg: cfg, node: b.node, epoch: b.epoch.Load, images: b.images,
-		propose: b.alterer.propose, recheck: b.recheckSoon, failed: b.fail,
+		propose: b.alterer.propose, recheck: b.recheckSoon, configured: func() { b.flusher.configured() }, failed: b.fail,
 		removals: newRemovals(cfg.FS, b.fail), settling: newSettling(),
 		fetchers: &fetchers{
 			cfg: cfg, node: b.node, ctx: b.ctx, join: &b.wg, epoch: b.epoch.Load,
@@ -154,6 +156,7 @@ func (b *Broker) connectParts() {
 		},
 		found: map[string]*foundLog{},
 	}
+	b.flusher = newFlusher(b.replicas, cfg.Gate.Pass)
 	b.session = newSession(cfg, heartbeats, &b.epoch, b.images, b.rememberEpoch)
 	b.follower = &metadataFollower{
 		self: cfg.ID, cluster: cfg.ClusterID, channel: following, wait: cfg.Config.ReplicaFetchWaitMax,

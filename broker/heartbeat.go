@@ -13,7 +13,7 @@ import (
 )
 
 // beat sends heartbeats until ctx ends (an error) or the coordinator knows this
-// broker no longer under its epoch (nil: register again). A broker that was
+// broker under another epoch (nil: register again). A broker that was
 // merely fenced goes on: its heartbeats get it unfenced once it has caught up.
 func (s *session) beat(ctx context.Context) error {
 	timer := time.NewTimer(0)
@@ -59,9 +59,12 @@ func (s *session) heard(answer *kmsg.BrokerHeartbeatResponse) (again bool, err e
 	err = wire.Err(answer.ErrorCode)
 	switch {
 	case err == nil:
-	case errors.Is(err, metadata.ErrStaleBrokerEpoch), errors.Is(err, metadata.ErrBrokerIDNotRegistered):
+	case errors.Is(err, metadata.ErrStaleBrokerEpoch):
 		s.cfg.Logger.Info("registering again", "why", err)
 		return true, nil
+	case errors.Is(err, metadata.ErrBrokerIDNotRegistered):
+		// A registration is replaced by newer ones, but never removed.
+		return false, fmt.Errorf("%w: %w", err, errLogLost)
 	case errors.Is(err, metadata.ErrInconsistentClusterID):
 		return false, err
 	default:

@@ -59,15 +59,17 @@ func (s *session) run(ctx context.Context) error {
 }
 
 // register obtains a broker epoch and stores it before anything is done under it.
-// The same process asking again keeps its epoch.
+// A process that asks twice, because an answer was lost, gets the same epoch twice.
 func (s *session) register(ctx context.Context) error {
-	applied := s.applied()
+	known := max(s.epoch.Load(), s.before, s.applied())
 	resp, err := s.admitted(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.plausible(resp.BrokerEpoch, applied); err != nil {
-		return err
+	if resp.BrokerEpoch <= known {
+		// An epoch is the offset of a new entry in the metadata log.
+		return fmt.Errorf("registered at metadata offset %d, although this broker knows the log up to %d: %w",
+			resp.BrokerEpoch, known, errLogLost)
 	}
 	if err := s.remember(resp.BrokerEpoch); err != nil {
 		return err
@@ -80,17 +82,9 @@ func (s *session) register(ctx context.Context) error {
 	return nil
 }
 
-// plausible refuses an epoch that lies in the past of what this broker knows. An
-// epoch is the offset of a new entry in the metadata log, so such a log is not
-// the one that the broker has followed.
-func (s *session) plausible(epoch, applied int64) error {
-	known := max(s.epoch.Load(), s.before)
-	if epoch == s.epoch.Load() || epoch > max(known, applied) {
-		return nil
-	}
-	return fmt.Errorf("%w: registered at metadata offset %d, but this broker was registered at %d before and has applied %d: "+
-		"the coordinator nodes have lost their log, or are another cluster's", metadata.ErrInconsistentClusterID, epoch, known, applied)
-}
+// errLogLost says that the coordinator nodes are not those that this broker knew.
+// To follow them would be to delete every topic that they have not heard of.
+var errLogLost = fmt.Errorf("%w: the coordinator nodes have lost their log, or are another cluster's", metadata.ErrInconsistentClusterID)
 
 // admitted asks until the coordinator has registered the broker. While another
 // process lives under the same id it asks again, for a few sessions: a process

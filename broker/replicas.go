@@ -31,16 +31,17 @@ type hosted struct {
 // fetched from its leader. changed is called from one goroutine, the metadata
 // follower's, and costs what the change costs. Everybody may look.
 type replicaTable struct {
-	cfg      Config
-	node     string
-	epoch    func() int64
-	images   *images
-	propose  func(replication.Proposal)
-	recheck  func()      // brokers or configs changed: leaders should look at their ISRs
-	failed   func(error) // the disk broke
-	removals *removals
-	settling *settling
-	fetchers *fetchers
+	cfg        Config
+	node       string
+	epoch      func() int64
+	images     *images
+	propose    func(replication.Proposal)
+	recheck    func()      // brokers or configs changed: leaders should look at their ISRs
+	configured func()      // replicas or their configs changed
+	failed     func(error) // the disk broke
+	removals   *removals
+	settling   *settling
+	fetchers   *fetchers
 
 	hosted sync.Map // metadata.TopicPartition -> *hosted
 
@@ -114,6 +115,7 @@ func (t *replicaTable) followDeltas(c change) error {
 			touched = append(touched, d.TopicPartition)
 		case metadata.TopicConfigured:
 			t.configure(c.after.TopicByID(d.ID))
+			t.configured()
 			defer t.recheck()
 		case metadata.BrokerRegistered:
 			defer t.recheck()
@@ -191,6 +193,9 @@ func (t *replicaTable) host(topic *metadata.Topic, tp metadata.TopicPartition) (
 		Events:        t.cfg.Events, Node: t.node, Failed: t.failed,
 	})
 	t.hosted.Store(tp, h)
+	if config.FlushInterval < maxFlushInterval {
+		t.configured()
+	}
 	return h, nil
 }
 
@@ -210,7 +215,7 @@ func (t *replicaTable) configure(topic *metadata.Topic) {
 
 // logConfig is a topic's config as its logs want it.
 func logConfig(topic *metadata.TopicConfig, broker *metadata.BrokerConfig, id metadata.UUID) partition.Config {
-	c := partition.ConfigOf(topic)
+	c := partition.ConfigOf(*topic)
 	c.ProducerIDExpiration = broker.ProducerIDExpiration
 	c.TopicID = id
 	return c
