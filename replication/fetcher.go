@@ -148,13 +148,7 @@ func (f *Fetcher) round(ctx context.Context) error {
 
 // hear takes over what Add and Remove have said.
 func (f *Fetcher) hear() {
-	f.mu.Lock()
-	news := f.news
-	if len(news) > 0 {
-		f.news = map[metadata.TopicPartition]*Replica{}
-	}
-	f.mu.Unlock()
-	for id, r := range news {
+	for id, r := range f.takeNews() {
 		c := f.copies[id]
 		if c != nil && c.replica != r {
 			f.forget(c)
@@ -173,6 +167,18 @@ func (f *Fetcher) hear() {
 		f.endRest(c) // the new epoch may be what it waited for
 		f.lookAt(c)
 	}
+}
+
+// takeNews returns what was said since the last time.
+func (f *Fetcher) takeNews() map[metadata.TopicPartition]*Replica {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.news) == 0 {
+		return nil // the map stays with those who write to it
+	}
+	news := f.news
+	f.news = map[metadata.TopicPartition]*Replica{}
+	return news
 }
 
 // rouse looks again at those that have rested long enough.
