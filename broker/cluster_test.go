@@ -49,27 +49,34 @@ type node struct {
 func inBubble(t *testing.T, brokers int, settings map[string]string, f func(t *testing.T, c *cluster)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		configs, err := metadata.NewBrokerConfig(settings)
-		require.NoError(t, err)
-		c := &cluster{
-			t: t, net: network.New(1), events: event.NewLog(4096), configs: configs,
-			coordinators: map[int32]*node{}, brokers: map[int32]*node{}, failures: make(chan error, 8),
-		}
+		c := newCluster(t, brokers, settings)
 		defer c.close()
-		for id := int32(1); id <= 3; id++ {
-			c.coordinators[id] = c.place(event.CoordinatorNode(id), uint64(id))
-		}
-		for id := int32(1); id <= int32(brokers); id++ {
-			c.brokers[id] = c.place(event.BrokerNode(id), uint64(10+id))
-		}
-		for id := range c.coordinators {
-			c.startCoordinator(id, id == 1)
-		}
-		for id := range c.brokers {
-			c.start(id)
-		}
 		f(t, c)
 	})
+}
+
+// newCluster starts a cluster in the bubble that it is called in; close ends it.
+func newCluster(t *testing.T, brokers int, settings map[string]string) *cluster {
+	t.Helper()
+	configs, err := metadata.NewBrokerConfig(settings)
+	require.NoError(t, err)
+	c := &cluster{
+		t: t, net: network.New(1), events: event.NewLog(4096), configs: configs,
+		coordinators: map[int32]*node{}, brokers: map[int32]*node{}, failures: make(chan error, 8),
+	}
+	for id := int32(1); id <= 3; id++ {
+		c.coordinators[id] = c.place(event.CoordinatorNode(id), uint64(id))
+	}
+	for id := int32(1); id <= int32(brokers); id++ {
+		c.brokers[id] = c.place(event.BrokerNode(id), uint64(10+id))
+	}
+	for id := range c.coordinators {
+		c.startCoordinator(id, id == 1)
+	}
+	for id := range c.brokers {
+		c.start(id)
+	}
+	return c
 }
 
 func (c *cluster) place(name string, seed uint64) *node {
@@ -122,7 +129,7 @@ func (c *cluster) start(id int32) *Broker {
 	name := n.host.Name()
 	var err error
 	n.broker, err = Start(Config{
-		ID: id, ClusterID: "brokersim-test-cluster", Dial: n.host.DialContext,
+		ID: id, Rack: fmt.Sprintf("rack-%d", id), ClusterID: "brokersim-test-cluster", Dial: n.host.DialContext,
 		Listeners: []Listener{
 			{Name: metadata.InternalListener, Listener: c.listen(n, 9090), Host: name, Port: 9090},
 			{Name: metadata.ClientListener, Listener: c.listen(n, 9092), Host: name, Port: 9092},
