@@ -1,6 +1,7 @@
 package network
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync/atomic"
@@ -84,6 +85,9 @@ func (c *conn) abort() {
 }
 
 func (c *conn) silence() {
+	if c.closed.Swap(true) {
+		return // it ended before, and may have said so
+	}
 	c.out.sever(net.ErrClosed)
 	c.in.closeRead(net.ErrClosed, nil)
 }
@@ -100,16 +104,25 @@ func (c *conn) RemoteAddr() net.Addr { return c.remote }
 
 // SetDeadline implements [net.Conn].
 func (c *conn) SetDeadline(t time.Time) error {
-	c.in.setReadDeadline(t)
-	c.out.setWriteDeadline(t)
-	return nil
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
 // SetReadDeadline implements [net.Conn].
-func (c *conn) SetReadDeadline(t time.Time) error { c.in.setReadDeadline(t); return nil }
+func (c *conn) SetReadDeadline(t time.Time) error {
+	return c.setError(c.in.setReadDeadline(t))
+}
 
 // SetWriteDeadline implements [net.Conn].
-func (c *conn) SetWriteDeadline(t time.Time) error { c.out.setWriteDeadline(t); return nil }
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	return c.setError(c.out.setWriteDeadline(t))
+}
+
+func (c *conn) setError(err error) error {
+	if err != nil {
+		err = c.opError("set", err)
+	}
+	return err
+}
 
 func (c *conn) opError(op string, err error) error {
 	return &net.OpError{Op: op, Net: "memory", Source: c.local, Addr: c.remote, Err: err}

@@ -366,18 +366,20 @@ func (p *pipe) wakeReaders() {
 	p.readable.Broadcast()
 }
 
-func (p *pipe) setReadDeadline(t time.Time) {
+func (p *pipe) setReadDeadline(t time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.readErr == nil {
 		p.readDeadline.setLocked(t)
 	}
+	return p.readErr
 }
 
-func (p *pipe) setWriteDeadline(t time.Time) {
+func (p *pipe) setWriteDeadline(t time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.writeErr == nil {
 		p.writeDeadline.setLocked(t)
 	}
+	return p.writeErr
 }

@@ -250,8 +250,7 @@ func (c *tcpConn) SetReadDeadline(t time.Time) error {
 	case c.fail.Load() != nil:
 		return net.ErrClosed
 	case p != nil:
-		p.setReadDeadline(t)
-		return nil
+		return p.setReadDeadline(t)
 	}
 	return c.raw.SetReadDeadline(t)
 }
@@ -265,8 +264,7 @@ func (c *tcpConn) SetWriteDeadline(t time.Time) error {
 	case c.fail.Load() != nil:
 		return net.ErrClosed
 	case p != nil:
-		p.setWriteDeadline(t)
-		return nil
+		return p.setWriteDeadline(t)
 	}
 	return c.raw.SetWriteDeadline(t)
 }
