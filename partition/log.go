@@ -1,94 +1,224 @@
 package partition
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/brokersim/brokersim/internal/vfs"
 	"github.com/brokersim/brokersim/metadata"
 )
 
-// Config is what a log is told about its topic.
-type Config struct {
-	SegmentBytes       int // a segment is rolled before it would grow above this
-	IndexIntervalBytes int // bytes between two entries of the offset index
-	SegmentIndexBytes  int // a segment is rolled when its index has this size
-	MaxMessageBytes    int // of a whole batch, as it is stored
-	Compacted          bool
-	LogAppendTime      bool
-	TimestampBeforeMax time.Duration
-	TimestampAfterMax  time.Duration
-	CompressionType    string // "producer" or "" leaves batches as they were sent
-	FlushMessages      int64  // records after which an append syncs before it returns
-	FlushInterval      time.Duration
+// Log is one replica's log: the records of a partition, as far as this replica has
+// them. It starts no goroutine and looks at no clock. All its methods are safe for
+// concurrent use: writers take turns, readers never wait for one.
+type Log struct {
+	fs  vfs.FS
+	dir string
+	cfg atomic.Pointer[Config]
 
-	ProducerIDExpiration time.Duration
+	// writer is the slot that whoever changes the log holds. It is no mutex because
+	// it spans disk calls, which may take long or wait while a node is paused.
+	writer chan struct{}
 
-	TopicID metadata.UUID // written to partition.metadata when it is not zero
+	// Published for readers: what lies below end has been written and stays as it
+	// is until cuts changes. A reader takes cuts first, and what it has read counts
+	// only if cuts is still the same afterwards.
+	start, end atomic.Int64
+	segments   atomic.Pointer[[]*segment]
+	epochs     publishedEpochs
+	cuts       atomic.Uint64
+
+	// Of the holder of the slot.
+	producers producers
+	unsynced  int64 // records appended since the last sync
+	newNames  bool  // files were made or removed since the last sync of the directory
+	broken    error // the disk failed once; nothing more is written
+	closed    bool
+
+	validators sync.Pool // of *validator
 }
 
-// ConfigOf translates a topic's config.
-func ConfigOf(t *metadata.TopicConfig) Config { panic("not built yet") }
+// ErrClosed is returned by a log that has been closed.
+var ErrClosed = errors.New("the log is closed")
 
-type Log struct{}
-
-// Recovery says what Open found.
-type Recovery struct {
-	LogStartOffset, LogEndOffset int64
-	TornBytes                    int64 // cut from the tail
-	Corrupt                      []*CorruptError
+// Open opens the log in dir and recovers it: what a crash has left of its last
+// append is cut off, and everything is read and checked, so that only records that
+// were appended are served. An absent log is made, beginning at offset 0.
+func Open(disk vfs.FS, dir string, cfg Config) (*Log, Recovery, error) {
+	l := &Log{fs: disk, dir: dir, writer: make(chan struct{}, 1), newNames: true}
+	l.validators.New = func() any { return new(validator) }
+	l.segments.Store(new([]*segment))
+	l.SetConfig(cfg)
+	found, err := l.open()
+	if err != nil {
+		l.closeSegments()
+		return nil, Recovery{}, err
+	}
+	return l, found, nil
 }
 
-// AppendInfo says where an append went.
-type AppendInfo struct {
-	BaseOffset, LastOffset int64
-	Timestamp              int64 // ms; -1: the records' own were kept
-	Duplicate              bool  // nothing was appended: it was there already
-	Records, Bytes         int
-	LogStartOffset         int64
+func (l *Log) open() (Recovery, error) {
+	if err := l.fs.MkdirAll(l.dir); err != nil {
+		return Recovery{}, l.storage("make the directory", err)
+	}
+	if err := l.fs.SyncDir(path.Dir(l.dir)); err != nil {
+		return Recovery{}, l.storage("make the directory", err)
+	}
+	if err := l.checkTopicID(); err != nil {
+		return Recovery{}, err
+	}
+	return l.recover()
 }
 
-// EpochEnd is where a leader epoch ends in a log; (-1, -1) if it is not known.
-type EpochEnd struct {
-	Epoch  int32
-	Offset int64
+// SetConfig changes what the next appends go by.
+func (l *Log) SetConfig(cfg Config) {
+	cfg = cfg.withDefaults()
+	l.cfg.Store(&cfg)
 }
 
-// EpochStart is the offset of the first record of a leader epoch.
-type EpochStart struct {
-	Epoch  int32
-	Offset int64
+// LogStartOffset is the first offset that may be read.
+func (l *Log) LogStartOffset() int64 { return l.start.Load() }
+
+// LogEndOffset is the offset that the next record will get.
+func (l *Log) LogEndOffset() int64 { return l.end.Load() }
+
+// Size is the number of bytes of all batches in the log.
+func (l *Log) Size() int64 {
+	var n int64
+	for _, s := range *l.segments.Load() {
+		n += s.size.Load()
+	}
+	return n
 }
 
-func Open(fs vfs.FS, dir string, cfg Config) (*Log, Recovery, error) { panic("not built yet") }
-func (l *Log) SetConfig(cfg Config)                                  { panic("not built yet") }
-func (l *Log) AppendAsLeader(batch []byte, leaderEpoch int32, now time.Time) (AppendInfo, error) {
-	panic("not built yet")
-}
-func (l *Log) AppendAsFollower(batches []byte, leaderEpoch int32) (AppendInfo, error) {
-	panic("not built yet")
-}
-func (l *Log) Read(buf []byte, from, limit int64, maxBytes int, atLeastOne bool) ([]byte, error) {
-	panic("not built yet")
-}
-func (l *Log) Truncate(to int64) (from int64, err error) { panic("not built yet") }
-func (l *Log) Reset(offset int64) error                  { panic("not built yet") }
-func (l *Log) SetLogStart(offset int64) error            { panic("not built yet") }
-func (l *Log) LogStartOffset() int64                     { panic("not built yet") }
-func (l *Log) LogEndOffset() int64                       { panic("not built yet") }
-func (l *Log) EndOffsetForEpoch(epoch int32) EpochEnd    { panic("not built yet") }
-func (l *Log) LatestEpoch() int32                        { panic("not built yet") }
-func (l *Log) StartEpoch(epoch int32) error              { panic("not built yet") }
-func (l *Log) Epochs() []EpochStart                      { panic("not built yet") }
-func (l *Log) Sync() error                               { panic("not built yet") }
-func (l *Log) Close() error                              { panic("not built yet") }
-func (l *Log) Size() int64                               { panic("not built yet") }
-
-// CorruptError says where a log's files hold what was never written to them.
-// It is metadata.ErrCorruptMessage.
-type CorruptError struct {
-	File   string
-	Offset int64 // position in the file
-	Why    string
+// StartEpoch says that this replica leads from the log's end on, in epoch: the
+// entry is durable when it returns. It fails with ErrFencedLeaderEpoch if the log
+// holds records of a newer epoch.
+func (l *Log) StartEpoch(epoch int32) error {
+	defer l.hold()()
+	if err := l.usable(); err != nil {
+		return err
+	}
+	if latest := l.LatestEpoch(); epoch < latest {
+		return l.refuse(metadata.ErrFencedLeaderEpoch, "lead in epoch %d after %d", epoch, latest)
+	}
+	return l.setEpochs(l.epochs.load().assign(epoch, l.end.Load()))
 }
 
-func (e *CorruptError) Error() string { panic("not built yet") }
+// ExpireProducers forgets idempotent producers that have been silent for longer
+// than the config allows. Appends as leader do that by themselves; the owner of a
+// log that only follows, or is idle, calls it now and then.
+func (l *Log) ExpireProducers(now time.Time) {
+	defer l.hold()()
+	l.producers.sweep(now, l.cfg.Load().ProducerIDExpiration)
+}
+
+// Sync makes everything appended so far durable. A sync that fails is never tried
+// again: what it was to save may be gone already, so the log takes no more
+// appends.
+func (l *Log) Sync() error {
+	defer l.hold()()
+	if err := l.usable(); err != nil {
+		return err
+	}
+	return l.sync()
+}
+
+func (l *Log) sync() error {
+	active := l.active()
+	if err := active.index.flush(); err != nil {
+		return l.fail("write the index", err)
+	}
+	if err := active.file.Sync(); err != nil {
+		return l.fail("sync", err)
+	}
+	if l.newNames {
+		if err := l.fs.SyncDir(l.dir); err != nil {
+			return l.fail("sync the directory", err)
+		}
+		l.newNames = false
+	}
+	l.unsynced = 0
+	return nil
+}
+
+// Close lets go of the files. It syncs nothing; what was written stays written
+// unless the machine loses power. Everything fails with ErrClosed afterwards.
+func (l *Log) Close() error {
+	defer l.hold()()
+	if l.closed {
+		return nil
+	}
+	l.closed = true
+	if l.broken == nil {
+		_ = l.active().index.flush() // recovery makes it anew if that fails
+	}
+	l.closeSegments()
+	return nil
+}
+
+func (l *Log) closeSegments() {
+	for _, s := range *l.segments.Load() {
+		s.close()
+	}
+}
+
+// hold waits for the writer's slot and takes it until release is called.
+func (l *Log) hold() (release func()) {
+	l.writer <- struct{}{}
+	return l.release
+}
+
+func (l *Log) release() { <-l.writer }
+
+// usable says why nothing may be written any more, if so. The slot is held.
+func (l *Log) usable() error {
+	if l.closed {
+		return fmt.Errorf("%s: %w: %w", l.dir, metadata.ErrStorage, ErrClosed)
+	}
+	return l.broken
+}
+
+// fail ends the log's life as something that can be written to: the disk may hold
+// more or less than we know of. The slot is held.
+func (l *Log) fail(doing string, err error) error {
+	l.broken = l.storage(doing, err)
+	return l.broken
+}
+
+// active is the segment that is appended to.
+func (l *Log) active() *segment {
+	list := *l.segments.Load()
+	return list[len(list)-1]
+}
+
+// roll begins a new segment. The old one is synced first, so that a crash can only
+// ever tear the last one.
+func (l *Log) roll(base int64) error {
+	if err := l.sync(); err != nil {
+		return err
+	}
+	s, err := createSegment(l.fs, l.dir, base)
+	if err != nil {
+		return l.fail("roll a segment", err)
+	}
+	l.newNames = true
+	list := *l.segments.Load()
+	grown := append(list[:len(list):len(list)], s)
+	l.segments.Store(&grown)
+	return nil
+}
+
+// readFile is vfs.ReadFile for a file that may be missing.
+func readFile(disk vfs.FS, name string) ([]byte, error) {
+	b, err := vfs.ReadFile(disk, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return b, err
+}

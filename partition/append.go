@@ -1,0 +1,179 @@
+package partition
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/brokersim/brokersim/metadata"
+)
+
+// AppendInfo says where an append went.
+type AppendInfo struct {
+	BaseOffset, LastOffset int64 // LastOffset is below BaseOffset if nothing was appended
+	Timestamp              int64 // the leader's, in ms; -1 if the records kept their own
+	Duplicate              bool  // the batch was in the log already, at these offsets
+	Records                int   // by their headers' count
+	Bytes                  int
+	LogStartOffset         int64
+}
+
+// AppendAsLeader appends one batch from a client. It validates it, gives it the
+// next offsets and leaderEpoch, which it patches into batch, and writes it. A
+// batch that an idempotent producer sends again is answered with where it already
+// is. What may come back, wrapped: the errors of "a partition's log" and "an
+// idempotent producer" in package metadata, a RecordError among them, and
+// ErrFencedLeaderEpoch if the log holds records of a newer epoch. batch is not kept.
+func (l *Log) AppendAsLeader(batch []byte, leaderEpoch int32, now time.Time) (AppendInfo, error) {
+	cfg := l.cfg.Load()
+	v := l.validators.Get().(*validator)
+	defer l.validators.Put(v)
+	b, err := v.validate(batch, cfg, now) // before the slot: it is most of the work
+	if err != nil {
+		return AppendInfo{}, fmt.Errorf("%s: refuse a batch: %w", l.dir, err)
+	}
+	defer l.hold()()
+	if err := l.usable(); err != nil {
+		return AppendInfo{}, err
+	}
+	if latest := l.LatestEpoch(); leaderEpoch < latest {
+		return AppendInfo{}, l.refuse(metadata.ErrFencedLeaderEpoch, "append in epoch %d after %d", leaderEpoch, latest)
+	}
+	l.producers.sweep(now, cfg.ProducerIDExpiration)
+	original, err := l.producers.check(b)
+	if err != nil {
+		return AppendInfo{}, l.refuse(err, "producer %d, epoch %d, sequence %d", b.ProducerID(), b.ProducerEpoch(), b.BaseSequence())
+	}
+	if original != nil {
+		return AppendInfo{BaseOffset: original.baseOffset, LastOffset: original.endOffset, Timestamp: original.stamp,
+			Duplicate: true, LogStartOffset: l.start.Load()}, nil
+	}
+	b.SetBaseOffset(l.end.Load())
+	b.SetLeaderEpoch(leaderEpoch)
+	info := AppendInfo{BaseOffset: b.BaseOffset(), LastOffset: b.LastOffset(), Timestamp: -1,
+		Records: int(b.Count()), Bytes: len(b), LogStartOffset: l.start.Load()}
+	if cfg.LogAppendTime {
+		info.Timestamp = b.MaxTimestamp()
+	}
+	return info, l.append(b, cfg)
+}
+
+// AppendAsFollower appends batches that a leader has sent, byte for byte. A last
+// one that is cut off is left out, and so is what begins with a batch of an epoch
+// above leaderEpoch: the sender is newer than what this replica was told. It
+// fails with ErrCorruptMessage, and appends nothing, if a checksum is wrong or the
+// batches do not follow the log and each other.
+func (l *Log) AppendAsFollower(batches []byte, leaderEpoch int32) (AppendInfo, error) {
+	whole, err := checkFetched(batches, leaderEpoch)
+	if err != nil {
+		return AppendInfo{}, fmt.Errorf("%s: refuse what was fetched: %w", l.dir, err)
+	}
+	defer l.hold()()
+	if err := l.usable(); err != nil {
+		return AppendInfo{}, err
+	}
+	cfg := l.cfg.Load()
+	end := l.end.Load()
+	info := AppendInfo{BaseOffset: end, LastOffset: end - 1, Timestamp: -1, Bytes: len(whole), LogStartOffset: l.start.Load()}
+	if len(whole) == 0 {
+		return info, nil
+	}
+	next, epoch := end, l.LatestEpoch()
+	for b := range Batches(whole) {
+		if b.BaseOffset() < next || b.BaseOffset() > next && !cfg.Compacted || b.LeaderEpoch() < epoch {
+			return AppendInfo{}, l.refuse(metadata.ErrCorruptMessage, "offset %d of epoch %d fetched after offset %d of epoch %d",
+				b.BaseOffset(), b.LeaderEpoch(), next-1, epoch)
+		}
+		next, epoch = b.NextOffset(), b.LeaderEpoch()
+		info.Records += int(b.Count())
+	}
+	info.BaseOffset, info.LastOffset = Batch(whole).BaseOffset(), next-1
+	return info, l.append(whole, cfg)
+}
+
+// checkFetched returns the whole batches at the front of b that may be appended.
+func checkFetched(b []byte, leaderEpoch int32) (whole []byte, err error) {
+	rest := b
+	for {
+		batch, after := cut(rest)
+		if batch == nil {
+			if len(rest) >= HeaderSize {
+				if why := Batch(rest).headerFault(); why != "" {
+					return nil, refused{metadata.ErrCorruptMessage, why}
+				}
+			}
+			return b[:len(b)-len(rest)], nil
+		}
+		if batch.Checksum() != batch.CRC() {
+			return nil, refused{metadata.ErrCorruptMessage, "a checksum is wrong"}
+		}
+		if batch.LeaderEpoch() > leaderEpoch {
+			return b[:len(b)-len(rest)], nil
+		}
+		rest = after
+	}
+}
+
+// append writes whole batches, which follow the log, and publishes them. First
+// their epochs are made durable, as in Kafka. The slot is held.
+func (l *Log) append(batches []byte, cfg *Config) error {
+	epochs := l.epochs.load()
+	for b := range Batches(batches) {
+		epochs = epochs.assign(b.LeaderEpoch(), b.BaseOffset())
+	}
+	if err := l.setEpochs(epochs); err != nil {
+		return err
+	}
+	for len(batches) > 0 {
+		n := l.fitting(batches, cfg)
+		if n == 0 {
+			if err := l.roll(Batch(batches).BaseOffset()); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := l.write(batches[:n], cfg); err != nil {
+			return err
+		}
+		batches = batches[n:]
+	}
+	return nil
+}
+
+// fitting returns how many bytes at the front of batches go into the active
+// segment.
+func (l *Log) fitting(batches []byte, cfg *Config) int {
+	active, n := l.active(), 0
+	for b := range Batches(batches) {
+		if !active.fits(b, int64(n), cfg) {
+			break
+		}
+		n += len(b)
+	}
+	return n
+}
+
+// write puts batches into the active segment with one write, syncs if that is due,
+// and only then shows them to readers.
+func (l *Log) write(batches []byte, cfg *Config) error {
+	active := l.active()
+	at := active.size.Load()
+	if _, err := active.file.WriteAt(batches, at); err != nil {
+		return l.fail("append", err)
+	}
+	position, next := at, int64(0)
+	for b := range Batches(batches) {
+		active.index.note(b.LastOffset()-active.base, position, len(b), cfg.IndexIntervalBytes)
+		l.producers.record(b)
+		position += int64(len(b))
+		next = b.NextOffset()
+		l.unsynced += int64(b.Count())
+	}
+	if l.unsynced >= cfg.FlushMessages {
+		if err := l.sync(); err != nil {
+			return err
+		}
+	}
+	active.size.Store(position)
+	l.end.Store(next)
+	return nil
+}

@@ -1,0 +1,72 @@
+package partition
+
+import (
+	"math"
+	"time"
+
+	"github.com/brokersim/brokersim/metadata"
+)
+
+// Config is what a log is told of its topic, with the names of Kafka's configs.
+// A zero means Kafka's default.
+type Config struct {
+	SegmentBytes       int    // segment.bytes: a segment is rolled before it grows above this
+	IndexIntervalBytes int    // index.interval.bytes: between two entries of the offset index
+	SegmentIndexBytes  int    // segment.index.bytes: a segment is rolled when its index is as large
+	MaxMessageBytes    int    // max.message.bytes: of a batch from a client, as it is stored
+	CompressionType    string // compression.type: "producer" leaves batches as they came
+
+	Compacted     bool // cleanup.policy has compact: records need keys, and offsets may have gaps
+	LogAppendTime bool // message.timestamp.type: the leader's clock decides, not the client's
+
+	TimestampBeforeMax time.Duration // message.timestamp.before.max.ms
+	TimestampAfterMax  time.Duration // message.timestamp.after.max.ms
+
+	// flush.messages: an append that brings the records since the last sync to this
+	// many syncs before it returns, and before anybody may read it.
+	FlushMessages int64
+	FlushInterval time.Duration // flush.ms; the owner's to keep, by calling Sync
+
+	ProducerIDExpiration time.Duration // producer.id.expiration.ms
+
+	// TopicID is kept in partition.metadata. Zero neither writes nor checks it.
+	TopicID metadata.UUID
+}
+
+// ConfigOf returns what a topic's configs mean for its logs. The expiration of
+// producer ids is a broker's config and the topic id none at all: the caller adds
+// them.
+func ConfigOf(t metadata.TopicConfig) Config {
+	return Config{
+		SegmentBytes:       t.SegmentBytes,
+		IndexIntervalBytes: t.IndexIntervalBytes,
+		SegmentIndexBytes:  t.SegmentIndexBytes,
+		MaxMessageBytes:    t.MaxMessageBytes,
+		CompressionType:    t.CompressionType,
+		Compacted:          t.CleanupPolicy.Compact(),
+		LogAppendTime:      t.LogAppendTime,
+		TimestampBeforeMax: t.TimestampBeforeMax,
+		TimestampAfterMax:  t.TimestampAfterMax,
+		FlushMessages:      t.FlushMessages,
+		FlushInterval:      t.FlushInterval,
+	}
+}
+
+func (c Config) withDefaults() Config {
+	c.SegmentBytes = min(positive(c.SegmentBytes, 1<<30), math.MaxInt32)
+	c.IndexIntervalBytes = positive(c.IndexIntervalBytes, 4096)
+	c.SegmentIndexBytes = positive(c.SegmentIndexBytes, 10<<20)
+	c.MaxMessageBytes = positive(c.MaxMessageBytes, 1<<20+12)
+	c.TimestampBeforeMax = positive(c.TimestampBeforeMax, math.MaxInt64)
+	c.TimestampAfterMax = positive(c.TimestampAfterMax, math.MaxInt64)
+	c.FlushMessages = positive(c.FlushMessages, math.MaxInt64)
+	c.ProducerIDExpiration = positive(c.ProducerIDExpiration, 24*time.Hour)
+	return c
+}
+
+func positive[T int | int64 | time.Duration](v, otherwise T) T {
+	if v > 0 {
+		return v
+	}
+	return otherwise
+}

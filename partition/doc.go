@@ -1,0 +1,2 @@
+// Package partition keeps one replica's log. The book follows.
+package partition

@@ -1,0 +1,164 @@
+package partition
+
+import (
+	"slices"
+
+	"github.com/brokersim/brokersim/metadata"
+)
+
+// locateWindow is how much of a file is read at once in search of an offset.
+const locateWindow = 4 << 10
+
+// Read appends to buf the whole batches that hold the offsets from `from` on and
+// end at or below limit, which is exclusive like every end: a high watermark or
+// the log end. They take no more than maxBytes, but with atLeastOne the first of
+// them comes whatever its size. The first one may begin below from.
+//
+// It fails with ErrOffsetOutOfRange if from is below the log start or above the
+// log end, and with a CorruptError rather than return bytes that are damaged.
+// Reading at the limit returns nothing. buf comes back as it was with any error.
+func (l *Log) Read(buf []byte, from, limit int64, maxBytes int, atLeastOne bool) ([]byte, error) {
+	for {
+		cuts := l.cuts.Load()
+		out, err := l.read(buf, from, limit, maxBytes, atLeastOne)
+		if l.cuts.Load() != cuts {
+			continue // part of what was read may have been cut off meanwhile
+		}
+		if err != nil {
+			return buf, err
+		}
+		return out, nil
+	}
+}
+
+func (l *Log) read(buf []byte, from, limit int64, maxBytes int, atLeastOne bool) ([]byte, error) {
+	start, end := l.start.Load(), l.end.Load()
+	if from < start || from > end {
+		return nil, l.refuse(metadata.ErrOffsetOutOfRange, "offset %d is not in %d to %d", from, start, end)
+	}
+	r := reading{from: from, limit: min(limit, end), left: maxBytes, must: atLeastOne}
+	segments := *l.segments.Load()
+	i, found := slices.BinarySearchFunc(segments, from, compareBase)
+	if !found && i > 0 {
+		i--
+	}
+	filled := len(buf)
+	for ; i < len(segments) && r.from < r.limit; i++ {
+		out, more, err := r.segment(buf, segments[i])
+		if err != nil && len(buf) == filled {
+			return nil, l.readError(err)
+		}
+		if err != nil || !more {
+			return out, nil // damage behind good batches shows when it is asked for
+		}
+		buf = out
+	}
+	return buf, nil
+}
+
+func compareBase(s *segment, offset int64) int {
+	switch {
+	case s.base < offset:
+		return -1
+	case s.base > offset:
+		return 1
+	}
+	return 0
+}
+
+// readError leaves a CorruptError as it is, and says of all else that the disk
+// failed.
+func (l *Log) readError(err error) error {
+	if c, ok := err.(*CorruptError); ok { //nolint:errorlint // it is ours, unwrapped
+		return c
+	}
+	if closedFile(err) {
+		return l.storage("read", ErrClosed)
+	}
+	return l.storage("read", err)
+}
+
+// A reading is what is still to be read, from one segment to the next.
+type reading struct {
+	from, limit int64
+	left        int  // bytes that may still be returned
+	must        bool // the next batch, however large
+}
+
+// segment appends what s holds of the reading to buf. more is true if it took
+// everything up to the segment's end and there may be more behind. On an error
+// buf comes back unchanged in content.
+func (r *reading) segment(buf []byte, s *segment) (out []byte, more bool, err error) {
+	size := s.size.Load()
+	buf = slices.Grow(buf, locateWindow)
+	sc := scanner{s: s, window: buf[len(buf) : len(buf)+locateWindow]}
+	at, err := sc.locate(r.from, size)
+	if err != nil {
+		return buf, false, err
+	}
+	stop := size
+	if p, ok := s.index.ceiling(r.limit - s.base); ok {
+		stop = min(stop, p)
+	}
+	n := min(int64(r.left), stop-at)
+	if r.must {
+		n = max(n, min(HeaderSize, stop-at))
+	}
+	if n < HeaderSize {
+		return buf, at >= size, nil
+	}
+	if buf, err = appendFrom(buf, s, at, n); err != nil {
+		return buf, false, err
+	}
+	if first := Batch(buf[len(buf)-int(n):]); r.must && first.headerFault() == "" && first.Size() > n && first.Size() <= stop-at {
+		rest := first.Size() - n
+		if buf, err = appendFrom(buf, s, at+n, rest); err != nil {
+			return buf[:len(buf)-int(n)], false, err
+		}
+		n += rest
+	}
+	chunk := buf[len(buf)-int(n):]
+	taken, err := r.take(chunk, s, at, stop)
+	buf = buf[:len(buf)-int(n)+taken]
+	if err != nil && taken == 0 {
+		return buf, false, err
+	}
+	return buf, err == nil && at+int64(taken) == size, nil
+}
+
+// take returns how many bytes at the front of chunk, which was read at position
+// `at`, are whole batches that belong to the reading.
+func (r *reading) take(chunk []byte, s *segment, at, stop int64) (taken int, err error) {
+	for len(chunk)-taken >= HeaderSize {
+		b, position := Batch(chunk[taken:]), at+int64(taken)
+		if why := b.headerFault(); why != "" {
+			return taken, s.corrupt(position, why)
+		}
+		if b.Size() > stop-position {
+			return taken, s.corrupt(position, "it ends within a batch")
+		}
+		if b.NextOffset() <= r.from {
+			return taken, s.corrupt(position, "its offsets go back")
+		}
+		if b.NextOffset() > r.limit || b.Size() > int64(len(b)) {
+			return taken, nil
+		}
+		b = b[:b.Size()]
+		if position < s.foreign && b.Checksum() != b.CRC() {
+			return taken, s.corrupt(position, "its checksum is wrong")
+		}
+		taken += len(b)
+		r.from, r.left, r.must = b.NextOffset(), r.left-len(b), false
+	}
+	return taken, nil
+}
+
+// appendFrom appends n bytes of the segment to buf.
+func appendFrom(buf []byte, s *segment, at, n int64) ([]byte, error) {
+	filled := len(buf)
+	buf = slices.Grow(buf, int(n))[:filled+int(n)]
+	if err := s.readFull(buf[filled:], at); err != nil {
+		return buf[:filled], err
+	}
+	return buf, nil
+}

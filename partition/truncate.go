@@ -1,0 +1,192 @@
+package partition
+
+import (
+	"fmt"
+
+	"github.com/brokersim/brokersim/metadata"
+)
+
+// Truncate cuts the log so that it ends at `to`, which becomes the log end offset;
+// if to lies inside a batch, the whole batch goes and the log ends where it began.
+// Epochs that begin at or above go too, even if no record does. It returns where
+// the log ended before. The cut is durable when it returns, so that no crash can
+// mix what was cut off with what is appended afterwards.
+//
+// Below the first segment there is nothing to keep: that is a Reset.
+func (l *Log) Truncate(to int64) (from int64, err error) {
+	if to < 0 {
+		return 0, l.refuse(metadata.ErrOffsetOutOfRange, "truncate to %d", to)
+	}
+	defer l.hold()()
+	if err := l.usable(); err != nil {
+		return 0, err
+	}
+	from = l.end.Load()
+	segments := *l.segments.Load()
+	if to < segments[0].base {
+		return from, l.reset(to)
+	}
+	if to < from {
+		err = l.truncate(to)
+	} else {
+		err = l.setEpochs(l.epochs.load().truncateFromEnd(to))
+	}
+	return from, err
+}
+
+// truncate cuts something off. The slot is held.
+func (l *Log) truncate(to int64) error {
+	segments := *l.segments.Load()
+	keep := len(segments)
+	for segments[keep-1].base > to {
+		keep--
+	}
+	last := segments[keep-1]
+	at, end, err := l.boundary(last, to)
+	if err != nil {
+		return err
+	}
+	rebuild := l.producers.reaches(end)
+	l.publish(func() {
+		l.end.Store(end)
+		l.start.Store(min(l.start.Load(), end))
+		kept := segments[:keep:keep]
+		l.segments.Store(&kept)
+		last.size.Store(at)
+		last.index.truncate(at)
+		last.foreign = min(last.foreign, at)
+	})
+	// The newest go first, and durably: a crash in between leaves a log that is
+	// merely longer.
+	if err := l.removeSegments(segments[keep:]); err != nil {
+		return err
+	}
+	if err := last.file.Truncate(at); err != nil {
+		return l.fail("truncate", err)
+	}
+	if err := l.sync(); err != nil {
+		return err
+	}
+	if err := l.setEpochs(l.epochs.load().truncateFromEnd(end)); err != nil {
+		return err
+	}
+	if rebuild {
+		return l.rebuildProducers()
+	}
+	return nil
+}
+
+// boundary finds the end of the last batch in s that lies wholly below to: its
+// position, and the offset behind it.
+func (l *Log) boundary(s *segment, to int64) (at, end int64, err error) {
+	size := s.size.Load()
+	sc := scanner{s: s, window: make([]byte, locateWindow)}
+	if at, err = sc.locate(to, size); err != nil {
+		return 0, 0, l.readError(err)
+	}
+	if at == size {
+		return at, to, nil // an offset that compaction has left out
+	}
+	b, err := sc.next(at, size)
+	if err != nil {
+		return 0, 0, l.readError(err)
+	}
+	return at, min(to, b.BaseOffset()), nil
+}
+
+// publish shows readers a log that has lost something. Whoever read while it ran
+// reads again, and whoever begins afterwards cannot reach what is gone; so the
+// files may be changed once it returns.
+func (l *Log) publish(change func()) {
+	l.cuts.Add(1)
+	change()
+	l.cuts.Add(1)
+}
+
+// removeSegments removes the files of segments, the newest first, durably.
+func (l *Log) removeSegments(gone []*segment) error {
+	for i := len(gone) - 1; i >= 0; i-- {
+		if err := gone[i].remove(l.fs, l.dir); err != nil {
+			return l.fail("remove a segment", err)
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	if err := l.fs.SyncDir(l.dir); err != nil {
+		return l.fail("remove a segment", err)
+	}
+	return nil
+}
+
+// Reset drops everything and goes on at offset, with neither epochs nor producers:
+// what a follower does whose log has nothing in common with its leader's any more.
+func (l *Log) Reset(offset int64) error {
+	if offset < 0 {
+		return l.refuse(metadata.ErrOffsetOutOfRange, "reset to %d", offset)
+	}
+	defer l.hold()()
+	if err := l.usable(); err != nil {
+		return err
+	}
+	return l.reset(offset)
+}
+
+func (l *Log) reset(offset int64) error {
+	segments := *l.segments.Load()
+	l.publish(func() {
+		l.start.Store(offset)
+		l.end.Store(offset)
+	})
+	if err := l.setEpochs(nil); err != nil {
+		return err
+	}
+	l.producers = producers{}
+	if err := l.removeSegments(segments); err != nil {
+		return err
+	}
+	s, err := createSegment(l.fs, l.dir, offset)
+	if err != nil {
+		return l.fail("make a segment", err)
+	}
+	l.segments.Store(&[]*segment{s})
+	l.newNames = true
+	return l.sync()
+}
+
+// SetLogStart forgets the records below offset: they can be read no more. It never
+// goes back. The files stay until retention removes them, and the broker remembers
+// the offset across restarts, in its checkpoint.
+func (l *Log) SetLogStart(offset int64) error {
+	defer l.hold()()
+	if err := l.usable(); err != nil {
+		return err
+	}
+	if end := l.end.Load(); offset > end {
+		return l.refuse(metadata.ErrOffsetOutOfRange, "start at %d behind the end %d", offset, end)
+	}
+	if offset <= l.start.Load() {
+		return nil
+	}
+	l.start.Store(offset)
+	return l.setEpochs(l.epochs.load().truncateFromStart(offset))
+}
+
+// rebuildProducers reads the headers of all batches to learn what the log knows of
+// its producers. The slot is held.
+func (l *Log) rebuildProducers() error {
+	l.producers = producers{swept: l.producers.swept}
+	window := make([]byte, 64<<10)
+	for _, s := range *l.segments.Load() {
+		sc := scanner{s: s, window: window}
+		for at, size := int64(0), s.size.Load(); at < size; {
+			b, err := sc.next(at, size)
+			if err != nil {
+				return l.fail("read the producers", fmt.Errorf("after a truncation: %w", err))
+			}
+			l.producers.record(b)
+			at += b.Size()
+		}
+	}
+	return nil
+}
