@@ -75,3 +75,9 @@ func (c *chunk) released() bool {
 		return false
 	}
 }
+
+// arrived reports whether the chunk has reached its reader's side.
+func (c *chunk) arrived() bool {
+	at := c.arrives()
+	return c.released() && (at.IsZero() || !time.Now().Before(at))
+}

@@ -31,7 +31,7 @@ func connect(from, to *Host, toAddr string, framed bool, port int, there, back *
 	server = &conn{host: to, number: port, in: up, out: down, local: client.remote, remote: client.local}
 	client.peer, server.peer = server, client
 	if framed {
-		x := &exchange{reset: client.abort, inject: down.inject}
+		x := &exchange{reset: client.hangUp, inject: down.inject}
 		up.frames, down.frames = &scanner{exchange: x}, &scanner{exchange: x, response: true}
 	}
 	return client, server
@@ -82,6 +82,12 @@ func (c *conn) abort() {
 	c.out.reset(errReset)
 	c.in.closeRead(errReset, errReset)
 	c.host.forget(c)
+}
+
+// hangUp resets the connection after what is under way, at both ends.
+func (c *conn) hangUp() {
+	c.out.cutShort()
+	c.in.cutShort()
 }
 
 func (c *conn) silence() {

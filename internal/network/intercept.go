@@ -75,6 +75,7 @@ func holdOf(v Verdict) hold {
 // writeMessagesLocked writes b message by message: one is kept back until it
 // is whole, so that the interceptors can judge it.
 func (p *pipe) writeMessagesLocked(b []byte) (n int, err error) {
+	whole := len(b)
 	for len(b) > 0 {
 		p.mu.Unlock() // actions are not called under a lock
 		piece, verdict, rest := p.frames.next(b, p.link)
@@ -85,7 +86,7 @@ func (p *pipe) writeMessagesLocked(b []byte) (n int, err error) {
 			p.mu.Unlock()
 			p.frames.exchange.reset()
 			p.mu.Lock()
-			return n, p.writableLocked()
+			return whole, nil // the writer learns of it as of any reset: later
 		}
 		if len(piece) > 0 {
 			h := holdOf(verdict)

@@ -267,14 +267,27 @@ func (p *pipe) finish(err error) {
 	p.endLocked(io.EOF)
 }
 
-// reset drops what is under way; the reader sees ECONNRESET once word of it
-// comes over the link. The writer's end fails with err.
+// reset drops what is under way; the reader sees ECONNRESET, after what has
+// arrived, once word of it comes over the link. The writer's end fails with err.
 func (p *pipe) reset(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closeWriteLocked(err)
-	p.dropLocked()
+	for p.head < len(p.queue) && (p.link.held() || !p.queue[len(p.queue)-1].arrived()) {
+		p.popTailLocked()
+	}
 	p.endLocked(syscall.ECONNRESET)
+}
+
+// cutShort ends the stream with a reset that overtakes nothing. The writer's
+// end fails.
+func (p *pipe) cutShort() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.writeErr == nil {
+		p.closeWriteLocked(errReset)
+		p.endLocked(syscall.ECONNRESET)
+	}
 }
 
 // sever fails the writer's end and drops what is under way; the reader hears nothing.
@@ -328,6 +341,14 @@ func (p *pipe) endLocked(end error) {
 	}
 	p.pushLocked(chunk{end: end, linked: p.link.arrival(1)})
 	p.readable.Broadcast()
+}
+
+func (p *pipe) popTailLocked() {
+	c := &p.queue[len(p.queue)-1]
+	p.size -= c.w - c.r
+	c.recycle()
+	*c = chunk{}
+	p.queue = p.queue[:len(p.queue)-1]
 }
 
 func (p *pipe) dropLocked() {

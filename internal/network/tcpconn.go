@@ -40,7 +40,7 @@ type failure struct{ err error }
 func newTCPConn(h *Host, g *gate.Gate, raw *net.TCPConn, toHost, toPeer *link, number int) *tcpConn {
 	c := &tcpConn{raw: raw, host: h, gate: g, toHost: toHost, toPeer: toPeer, number: number,
 		slot: make(chan struct{}, 1)}
-	c.exchange = &exchange{reset: c.abort, inject: c.inject}
+	c.exchange = &exchange{reset: c.hangUp, inject: c.inject}
 	c.asks = &scanner{exchange: c.exchange}
 	c.answers = &scanner{exchange: c.exchange, response: true}
 	return c
@@ -159,12 +159,13 @@ func (c *tcpConn) Close() error {
 	if c.toPeer.held() {
 		c.shapeOut() // so that the peer hears of it when the link heals
 	}
-	if !c.failWith(net.ErrClosed) {
-		return nil
-	}
+	first := c.failWith(net.ErrClosed)
 	if in := c.in.Load(); in != nil {
 		in.sever(net.ErrClosed)
 		in.closeRead(net.ErrClosed, syscall.EPIPE)
+	}
+	if !first {
+		return nil
 	}
 	if out := c.out.Load(); out != nil {
 		out.finish(net.ErrClosed)
@@ -192,6 +193,20 @@ func (c *tcpConn) abort() {
 		word.reset(net.ErrClosed)
 		c.host.net.wg.Go(func() { c.pumpOut(word) })
 	}
+}
+
+// hangUp resets the connection after what is under way.
+func (c *tcpConn) hangUp() {
+	out := c.out.Load()
+	if out == nil {
+		c.abort()
+		return
+	}
+	c.failWith(errReset)
+	if in := c.in.Load(); in != nil {
+		in.cutShort()
+	}
+	out.cutShort()
 }
 
 // silence fails the connection at this end only; the socket stays open.
