@@ -1,14 +1,10 @@
 package broker
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 
 	"github.com/brokersim/brokersim/event"
-	"github.com/brokersim/brokersim/internal/vfs"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/partition"
 )
@@ -43,7 +39,7 @@ func (t *replicaTable) recoverLogs() (map[string]recovered, error) {
 }
 
 func (t *replicaTable) recoverLog(dir string, tp topicPartition) (recovered, error) {
-	id, err := topicOf(t.cfg.FS, dir)
+	id, _, err := partition.ReadTopicID(t.cfg.FS, dir)
 	if err != nil {
 		return recovered{}, err
 	}
@@ -63,25 +59,6 @@ func (t *replicaTable) recoverLog(dir string, tp topicPartition) (recovered, err
 		Because: []event.Key{event.ProcessKey(t.node)},
 	})
 	return recovered{end: recovery.LogEndOffset, corrupt: len(recovery.Corrupt) > 0}, nil
-}
-
-// topicOf reads the topic id from a log directory's partition.metadata.
-func topicOf(disk vfs.FS, dir string) (metadata.UUID, error) {
-	text, err := vfs.ReadFile(disk, dir+"/partition.metadata")
-	if errors.Is(err, fs.ErrNotExist) {
-		return metadata.UUID{}, nil
-	} else if err != nil {
-		return metadata.UUID{}, err
-	}
-	for line := range bytes.Lines(text) {
-		if key, value, ok := bytes.Cut(line, []byte(":")); ok && string(key) == "topic_id" {
-			id, err := metadata.ParseUUID(string(bytes.TrimSpace(value)))
-			if err == nil {
-				return id, nil
-			}
-		}
-	}
-	return metadata.UUID{}, nil // torn: as good as none
 }
 
 // claim takes a found log for the topic of that id. A directory of the same name
