@@ -48,11 +48,11 @@ func (b *Broker) fetch(ctx context.Context, r *wire.Request, req *kmsg.FetchRequ
 	}
 	follower = max(follower, -1)
 	if follower >= 0 && r.Conn.Listener() != metadata.InternalListener {
-		return refusal(r, wire.Code(metadata.ErrClusterAuthorizationFailed))
+		return refusedFetch(req, metadata.ErrClusterAuthorizationFailed)
 	}
 	session, err := b.openSession(req, follower)
 	if err != nil {
-		return refusal(r, fetchCode(err))
+		return refusedFetch(req, err)
 	}
 	f := &fetch{
 		b: b, session: session, followerEpoch: epoch,
@@ -63,6 +63,17 @@ func (b *Broker) fetch(ctx context.Context, r *wire.Request, req *kmsg.FetchRequ
 	defer f.finish() // also if a defect of ours ends the request
 	f.run(ctx, min(time.Duration(req.MaxWaitMillis)*time.Millisecond, maxFetchWait))
 	return wire.Reply{Response: f.response(r, req), Release: func() { b.apis.buffers.put(f.buffer) }}
+}
+
+// refusedFetch answers a fetch as a whole. Before version 7 there was no place
+// for that, and each partition says it.
+func refusedFetch(req *kmsg.FetchRequest, err error) wire.Reply {
+	if req.Version < 7 {
+		return wire.Reply{Response: wire.ErrorAnswer(req, fetchCode(err))}
+	}
+	resp := req.ResponseKind().(*kmsg.FetchResponse)
+	resp.ErrorCode, resp.Topics = fetchCode(err), []kmsg.FetchResponseTopic{}
+	return wire.Reply{Response: resp}
 }
 
 // openSession returns the session that the request belongs to, in use and up to

@@ -18,7 +18,6 @@ import (
 type apis struct {
 	sessions fetchSessions
 	buffers  recordBuffers
-	failing  failures
 	ready    atomic.Bool  // the image has caught up with this broker's registration
 	panics   atomic.Int64 // handlers that panicked; see Panics
 }
@@ -35,9 +34,6 @@ func (b *Broker) Handle(ctx context.Context, r *wire.Request) (reply wire.Reply)
 			reply = refusal(r, kerr.UnknownServerError.Code)
 		}
 	}()
-	if code := b.apis.failing.take(r.Key); code != 0 {
-		return refusal(r, code)
-	}
 	reply = b.dispatch(ctx, r)
 	if later := reply.Later; later != nil {
 		reply.Later = func() kmsg.Response { return b.guarded(r, later) }

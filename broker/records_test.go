@@ -3,6 +3,8 @@ package broker
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -102,4 +104,16 @@ func mustProduce(t *testing.T, client *wire.Client, topic string, values ...stri
 // appendFrame is a request as it goes over the wire.
 func appendFrame(correlation int32, req kmsg.Request) []byte {
 	return wire.AppendRequest(nil, wire.Header{Key: req.Key(), Version: req.GetVersion(), CorrelationID: correlation}, req)
+}
+
+// readFrame reads an answer: its correlation id and its body, if it is not flexible.
+func readFrame(t *testing.T, conn net.Conn) (correlation int32, body []byte) {
+	t.Helper()
+	var head [8]byte
+	_, err := io.ReadFull(conn, head[:])
+	require.NoError(t, err)
+	body = make([]byte, binary.BigEndian.Uint32(head[:])-4)
+	_, err = io.ReadFull(conn, body)
+	require.NoError(t, err)
+	return int32(binary.BigEndian.Uint32(head[4:])), body
 }
