@@ -87,3 +87,10 @@ func readBatches(raw []byte) ([]stored, error) {
 	}
 	return all, nil
 }
+
+// inLog is a batch as a leader's log has it: with its offset and leader epoch.
+func inLog(batch []byte, offset int64, epoch int32) []byte {
+	binary.BigEndian.PutUint64(batch, uint64(offset))
+	binary.BigEndian.PutUint32(batch[12:], uint32(epoch))
+	return batch
+}

@@ -96,14 +96,16 @@ func (s *scenario) run(fatal func(string, ...any), d *datadriven.TestData) strin
 	if s.w != nil {
 		s.w.fail = fatal
 	}
-	out := s.step(d)
+	for _, line := range s.step(d) {
+		s.w.say("%s", line)
+	}
 	for _, p := range s.w.resolve() {
 		s.w.say("%s: %s", p.name, outcome(p))
 	}
 	for _, wrong := range s.w.god.check() {
 		s.w.say("WRONG: %s", wrong)
 	}
-	lines := append(s.w.said, out...)
+	lines := s.w.said
 	s.w.said = nil
 	if len(lines) == 0 {
 		return "ok\n"
@@ -118,9 +120,9 @@ func (s *scenario) step(d *datadriven.TestData) (out []string) {
 	case "produce", "await", "consume", "list":
 		return s.client(d)
 	case "fetch", "ask", "deliver", "drop":
-		return s.fetch(d)
+		s.fetch(d)
 	case "alter", "answer", "alter-again", "tick":
-		return s.isr(d)
+		s.isr(d)
 	case "sleep":
 		pause, err := time.ParseDuration(d.CmdArgs[0].Key)
 		s.must(err)
@@ -215,7 +217,7 @@ func (s *scenario) values(text string) []string {
 }
 
 // fetch does what followers do.
-func (s *scenario) fetch(d *datadriven.TestData) (out []string) {
+func (s *scenario) fetch(d *datadriven.TestData) {
 	n := s.broker(d)
 	how := askHow{maxBytes: 1 << 20, from: int32(s.arg(d, "from", 0)), brokerEpoch: int64(s.arg(d, "broker-epoch", 0))}
 	if s.arg(d, "batches", 0) == 1 {
@@ -223,16 +225,16 @@ func (s *scenario) fetch(d *datadriven.TestData) (out []string) {
 	}
 	ask := func() bool {
 		if err := n.ask(how); err != nil {
-			out = append(out, err.Error())
+			s.w.say("%v", err)
 			return false
 		}
 		x := n.asked
-		out = append(out, fmt.Sprintf("asks %d for %d on, its last epoch is %d: %s", x.from, x.req.FetchOffset, x.req.LastFetchedEpoch, s.answer(x.ans)))
+		s.w.say("asks %d for %d on, its last epoch is %d: %s", x.from, x.req.FetchOffset, x.req.LastFetchedEpoch, s.answer(x.ans))
 		return true
 	}
 	deliver := func() {
 		if err := n.deliver(); err != nil {
-			s.w.said = append(s.w.said, fmt.Sprintf("broker %d: tries again later", n.id))
+			s.w.say("broker %d: tries again later", n.id)
 		}
 	}
 	switch {
@@ -258,7 +260,6 @@ func (s *scenario) fetch(d *datadriven.TestData) (out []string) {
 			deliver()
 		}
 	}
-	return out
 }
 
 func (s *scenario) answer(a FetchedPartition) string {
@@ -281,14 +282,15 @@ func (s *scenario) records(raw []byte) string {
 }
 
 // isr does what a leader does about its ISR.
-func (s *scenario) isr(d *datadriven.TestData) (out []string) {
+func (s *scenario) isr(d *datadriven.TestData) {
 	n := s.broker(d)
 	switch d.Cmd {
 	case "tick":
 		n.replica.Tick(time.Now())
 	case "alter-again":
 		answers := n.answers
-		out = append(out, fmt.Sprintf("%v: %s", n.last, name(n.decide(*n.last))))
+		s.w.say("%v arrives once more", n.last)
+		s.w.say("answer: %s", name(n.decide(*n.last)))
 		n.answers = answers // nobody waits for this one
 	case "answer":
 		for _, a := range n.answers {
@@ -299,11 +301,10 @@ func (s *scenario) isr(d *datadriven.TestData) (out []string) {
 		proposals := n.proposals
 		n.proposals = nil
 		for _, p := range proposals {
-			err := errors.New("lost")
+			s.w.say("proposes %v", p)
 			if !d.HasArg("lose-request") {
-				err = n.decide(p)
+				s.w.say("answer: %s", name(n.decide(p)))
 			}
-			out = append(out, fmt.Sprintf("%v: %s", p, name(err)))
 			switch {
 			case d.HasArg("lose-request"), d.HasArg("lose-answer"):
 				n.answers = append(n.answers, answer{p, metadata.ErrRequestTimedOut})
@@ -315,10 +316,9 @@ func (s *scenario) isr(d *datadriven.TestData) (out []string) {
 			}
 		}
 		if len(proposals) == 0 {
-			out = append(out, "nothing to propose")
+			s.w.say("nothing to propose")
 		}
 	}
-	return out
 }
 
 // coordinate does what the coordinator does by itself or when told.

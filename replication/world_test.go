@@ -233,7 +233,7 @@ func (n *node) boot() {
 
 // host opens the log and makes the replica.
 func (n *node) host() {
-	log, _, err := partition.Open(n.disk, logDir, partition.ConfigOf(&n.w.config))
+	log, _, err := partition.Open(n.disk, logDir, partition.ConfigOf(n.w.config))
 	if err != nil {
 		n.w.fail("broker %d: open: %v", n.id, err)
 	}
