@@ -311,7 +311,7 @@ func TestBadInput(t *testing.T) {
 
 func TestUnknownApiVersionsVersionIsAnsweredInVersionZero(t *testing.T) {
 	inBubble(t, ServerConfig{
-		Handler:  HandlerFunc(func(ctx context.Context, r *Request) Reply { return Reply{Response: named(r)} }),
+		Handler: HandlerFunc(func(ctx context.Context, r *Request) Reply { return Reply{Response: named(r)} }),
 		Versions: func(key int16) (int16, int16, bool) {
 			if key == 18 {
 				return 0, 4, true
