@@ -14,6 +14,7 @@ type kind[T any] struct {
 	typ     ConfigType
 	accepts string // for people
 	parse   func(string) (T, bool)
+	later   func(string) bool // values that Kafka takes and that are not in effect yet; nil: none
 }
 
 // into reads value into field, or leaves the field and reports false.
@@ -25,7 +26,7 @@ func (k kind[T]) into(field *T, value string) bool {
 	return ok
 }
 
-var booleans = kind[bool]{BoolConfig, "true or false", func(s string) (bool, bool) {
+var booleans = kind[bool]{typ: BoolConfig, accepts: "true or false", parse: func(s string) (bool, bool) {
 	switch strings.ToLower(s) {
 	case "true":
 		return true, true
@@ -36,21 +37,31 @@ var booleans = kind[bool]{BoolConfig, "true or false", func(s string) (bool, boo
 }}
 
 // timestampTypes reads message.timestamp.type: true is LogAppendTime.
-var timestampTypes = kind[bool]{StringConfig, "CreateTime or LogAppendTime", func(s string) (bool, bool) {
+var timestampTypes = kind[bool]{typ: StringConfig, accepts: "CreateTime or LogAppendTime", parse: func(s string) (bool, bool) {
 	return s == "LogAppendTime", s == "LogAppendTime" || s == "CreateTime"
 }}
 
-var cleanupPolicies = kind[CleanupPolicy]{ListConfig, "delete, compact or both, with a comma between", func(s string) (CleanupPolicy, bool) {
-	var seen []string
-	for part := range strings.SplitSeq(s, ",") {
-		part = strings.TrimSpace(part)
-		if part != "delete" && part != "compact" || slices.Contains(seen, part) {
-			return "", false
+var cleanupPolicies = kind[CleanupPolicy]{
+	typ: ListConfig, accepts: "delete",
+	parse: func(s string) (CleanupPolicy, bool) { return CleanupPolicy(s), s == "delete" },
+	later: func(s string) bool {
+		var seen []string
+		for part := range strings.SplitSeq(s, ",") {
+			part = strings.TrimSpace(part)
+			if part != "delete" && part != "compact" || slices.Contains(seen, part) {
+				return false
+			}
+			seen = append(seen, part)
 		}
-		seen = append(seen, part)
-	}
-	return CleanupPolicy(strings.Join(seen, ",")), true
-}}
+		return slices.Contains(seen, "compact")
+	},
+}
+
+func oneOf(values ...string) kind[string] {
+	return kind[string]{typ: StringConfig, accepts: strings.Join(values, " or "), parse: func(s string) (string, bool) {
+		return s, slices.Contains(values, s)
+	}}
+}
 
 // Compact reports whether the newest record of each key is kept.
 func (p CleanupPolicy) Compact() bool { return strings.Contains(string(p), "compact") }
@@ -58,15 +69,9 @@ func (p CleanupPolicy) Compact() bool { return strings.Contains(string(p), "comp
 // Delete reports whether old segments are dropped.
 func (p CleanupPolicy) Delete() bool { return strings.Contains(string(p), "delete") }
 
-func oneOf(values ...string) kind[string] {
-	return kind[string]{StringConfig, strings.Join(values, " or "), func(s string) (string, bool) {
-		return s, slices.Contains(values, s)
-	}}
-}
-
 // whole reads whole numbers from lo to hi.
 func whole[T int | int64](typ ConfigType, lo, hi int64) kind[T] {
-	return kind[T]{typ, numbers("a whole number", lo, hi), func(s string) (T, bool) {
+	return kind[T]{typ: typ, accepts: numbers("a whole number", lo, hi), parse: func(s string) (T, bool) {
 		n, err := strconv.ParseInt(s, 10, 64)
 		return T(n), err == nil && lo <= n && n <= hi
 	}}
@@ -82,7 +87,7 @@ func span(typ ConfigType, unit time.Duration, lo int64) kind[time.Duration] {
 	if typ == IntConfig {
 		hi = maxInt
 	}
-	return kind[time.Duration]{typ, numbers("a whole number", lo, hi), func(s string) (time.Duration, bool) {
+	return kind[time.Duration]{typ: typ, accepts: numbers("a whole number", lo, hi), parse: func(s string) (time.Duration, bool) {
 		n, err := strconv.ParseInt(s, 10, 64)
 		if err != nil || n < lo || n > hi {
 			return 0, false
@@ -96,7 +101,7 @@ func span(typ ConfigType, unit time.Duration, lo int64) kind[time.Duration] {
 
 // ratio reads numbers from lo to hi.
 func ratio(lo, hi float64) kind[float64] {
-	return kind[float64]{DoubleConfig, fmt.Sprintf("a number from %g to %g", lo, hi), func(s string) (float64, bool) {
+	return kind[float64]{typ: DoubleConfig, accepts: fmt.Sprintf("a number from %g to %g", lo, hi), parse: func(s string) (float64, bool) {
 		f, err := strconv.ParseFloat(s, 64)
 		return f, err == nil && lo <= f && f <= hi
 	}}

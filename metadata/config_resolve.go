@@ -10,9 +10,10 @@ import (
 	"strings"
 )
 
-// ConfigDefs returns every config that is accepted: topics' first, by name.
+// ConfigDefs returns every config that is in effect, and so accepted: topics'
+// first, by name.
 func ConfigDefs() []ConfigDef {
-	defs := slices.Clone(configDefs)
+	defs := slices.DeleteFunc(slices.Clone(configDefs), func(d ConfigDef) bool { return d.later })
 	slices.SortFunc(defs, func(a, b ConfigDef) int {
 		if a.Scope != b.Scope {
 			return int(a.Scope) - int(b.Scope)
@@ -42,7 +43,7 @@ func ValidateTopicConfig(name, value string) error {
 		return fmt.Errorf("%w: %q is not known", ErrInvalidConfig, name)
 	}
 	var c TopicConfig
-	if !def.setTopic(&c, value) {
+	if def.later || !def.setTopic(&c, value) {
 		return def.refuse(value)
 	}
 	return nil
@@ -84,13 +85,20 @@ func (c *BrokerConfig) set(name, value string) error {
 		}
 		return fmt.Errorf("%w: %q is not known", ErrInvalidConfig, name)
 	}
-	if !def.setBroker(c, value) {
+	if def.later || !def.setBroker(c, value) {
 		return def.refuse(value)
 	}
 	return nil
 }
 
 func (d *ConfigDef) refuse(value string) error {
+	switch value := strings.TrimSpace(value); {
+	case d.later:
+		return fmt.Errorf("%w: %q is a config of Kafka's that brokersim does not do yet; leave it out", ErrInvalidConfig, d.Name)
+	case d.laterToo != nil && d.laterToo(value):
+		return fmt.Errorf("%w: %s=%q is a setting of Kafka's that brokersim does not do yet, accepted is %s",
+			ErrInvalidConfig, d.Name, value, d.Accepts)
+	}
 	return fmt.Errorf("%w: %s=%q, accepted is %s", ErrInvalidConfig, d.Name, value, d.Accepts)
 }
 
@@ -110,13 +118,14 @@ func NewBrokerConfig(kv map[string]string) (*BrokerConfig, error) {
 	for i := range configDefs {
 		if def := &configDefs[i]; def.Scope == BrokerScope {
 			c.values[def.Name] = def.Default
+			if !def.setBroker(c, def.Default) {
+				panic(def.refuse(def.Default)) // the table contradicts itself
+			}
 		}
 	}
-	for name, value := range kv {
-		c.values[name], c.given[name] = value, true
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.values)) {
-		if err := c.set(name, c.values[name]); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(kv)) {
+		c.values[name], c.given[name] = kv[name], true
+		if err := c.set(name, kv[name]); err != nil {
 			return nil, err
 		}
 	}
@@ -150,7 +159,7 @@ func (c *BrokerConfig) check() error {
 func (c *BrokerConfig) Topic(overrides map[string]string) TopicConfig {
 	t := c.TopicDefaults
 	for name, value := range overrides {
-		if def := configIndex[TopicScope][name]; def != nil {
+		if def := configIndex[TopicScope][name]; def != nil && !def.later {
 			def.setTopic(&t, value)
 		}
 	}
@@ -174,8 +183,8 @@ func (c *BrokerConfig) Scaled(f float64) *BrokerConfig {
 		}
 		ms = min(max(1, math.Round(ms*f)), maxInt)
 		s.values[def.Name] = strconv.FormatInt(int64(ms), 10)
-		if err := s.set(def.Name, s.values[def.Name]); err != nil {
-			panic(err) // the table contradicts itself
+		if value := s.values[def.Name]; !def.setBroker(&s, value) {
+			panic(def.refuse(value)) // the table contradicts itself
 		}
 	}
 	return &s
@@ -185,7 +194,7 @@ func (c *BrokerConfig) Scaled(f float64) *BrokerConfig {
 func KafkaTimings() map[string]string {
 	timings := map[string]string{}
 	for i := range configDefs {
-		if def := &configDefs[i]; def.Default != def.KafkaDefault {
+		if def := &configDefs[i]; !def.later && def.Default != def.KafkaDefault {
 			timings[def.Name] = def.KafkaDefault
 		}
 	}

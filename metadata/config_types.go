@@ -41,7 +41,7 @@ type CleanupPolicy string
 // retention means without limit.
 type TopicConfig struct {
 	CleanupPolicy          CleanupPolicy
-	CompressionType        string        // always "producer": batches stay as they were sent
+	CompressionType        string        // "producer": batches stay as they were sent
 	DeleteRetention        time.Duration // how long a compacted topic keeps tombstones
 	FlushMessages          int64         // fsync after so many records
 	FlushInterval          time.Duration // fsync a record after so long

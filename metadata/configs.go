@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A ConfigDef is one config that is accepted. Values are text, as everywhere in
-// Kafka; a number with a unit in its name is in that unit.
+// A ConfigDef is one config of Kafka's. Values are text, as everywhere in Kafka; a
+// number with a unit in its name is in that unit.
 type ConfigDef struct {
 	Name         string
 	Type         ConfigType
@@ -19,8 +19,10 @@ type ConfigDef struct {
 	Accepts      string // what values it takes, for people
 	Doc          string
 
-	broker    string // of a topic config: the broker config that holds its default
-	timing    bool   // a timeout of the protocol between nodes: Scaled stretches it
+	broker    string                  // of a topic config: the broker config that holds its default
+	timing    bool                    // a timeout of the protocol between nodes: Scaled stretches it
+	later     bool                    // nothing is done with it yet, so it is refused
+	laterToo  func(value string) bool // values of which the same is true; nil: none
 	setTopic  func(*TopicConfig, string) bool
 	setBroker func(*BrokerConfig, string) bool
 }
@@ -36,17 +38,20 @@ const (
 )
 
 // configDefs is the one table of every config. Nothing else names, parses or
-// checks one; a config that is not here is ErrInvalidConfig.
+// checks one; a config that is not here is ErrInvalidConfig. So is one that is not
+// in effect yet, for to accept a config and do nothing would be a lie: notYet goes
+// away from a row with the code that makes it true, and not before.
 var configDefs = slices.Concat(
 	topicConfig("cleanup.policy", "log.cleanup.policy", cleanupPolicies, "delete",
 		func(c *TopicConfig) *CleanupPolicy { return &c.CleanupPolicy },
-		"What happens to old segments: delete drops them, compact keeps the newest record of each key."),
-	topicConfig("compression.type", "compression.type", oneOf("producer"), "producer",
+		"What happens to old segments: delete drops them as retention asks. Nothing is compacted."),
+	topicConfig("compression.type", "compression.type",
+		oneOf("producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"), "producer",
 		func(c *TopicConfig) *string { return &c.CompressionType },
-		"Batches stay as the producer compressed them."),
-	topicConfig("delete.retention.ms", "log.cleaner.delete.retention.ms", millis(LongConfig, 0), oneDay,
+		"How batches are compressed in the log: as the producer did it, or anew by the leader."),
+	notYet(topicConfig("delete.retention.ms", "log.cleaner.delete.retention.ms", millis(LongConfig, 0), oneDay,
 		func(c *TopicConfig) *time.Duration { return &c.DeleteRetention },
-		"How long compaction keeps a tombstone."),
+		"How long compaction keeps a tombstone.")),
 	topicConfig("flush.messages", "log.flush.interval.messages", whole[int64](LongConfig, 1, maxLong), forever,
 		func(c *TopicConfig) *int64 { return &c.FlushMessages },
 		"Sync to disk after so many records; 1 syncs before every ack."),
@@ -56,9 +61,9 @@ var configDefs = slices.Concat(
 	topicConfig("index.interval.bytes", "log.index.interval.bytes", whole[int](IntConfig, 0, maxInt), "4096",
 		func(c *TopicConfig) *int { return &c.IndexIntervalBytes },
 		"Distance between two entries of the offset index."),
-	topicConfig("max.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms", millis(LongConfig, 1), forever,
+	notYet(topicConfig("max.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms", millis(LongConfig, 1), forever,
 		func(c *TopicConfig) *time.Duration { return &c.MaxCompactionLag },
-		"How long a record may stay uncompacted."),
+		"How long a record may stay uncompacted.")),
 	topicConfig("max.message.bytes", "message.max.bytes", whole[int](IntConfig, 0, maxInt), "1048588",
 		func(c *TopicConfig) *int { return &c.MaxMessageBytes },
 		"The largest batch, as compressed by the producer."),
@@ -71,30 +76,30 @@ var configDefs = slices.Concat(
 	topicConfig("message.timestamp.after.max.ms", "log.message.timestamp.after.max.ms", millis(LongConfig, 0), "3600000",
 		func(c *TopicConfig) *time.Duration { return &c.TimestampAfterMax },
 		"How far a producer's timestamp may lie in the future."),
-	topicConfig("min.cleanable.dirty.ratio", "log.cleaner.min.cleanable.ratio", ratio(0, 1), "0.5",
+	notYet(topicConfig("min.cleanable.dirty.ratio", "log.cleaner.min.cleanable.ratio", ratio(0, 1), "0.5",
 		func(c *TopicConfig) *float64 { return &c.MinCleanableDirtyRatio },
-		"Share of the log that must be dirty before it is compacted."),
-	topicConfig("min.compaction.lag.ms", "log.cleaner.min.compaction.lag.ms", millis(LongConfig, 0), "0",
+		"Share of the log that must be dirty before it is compacted.")),
+	notYet(topicConfig("min.compaction.lag.ms", "log.cleaner.min.compaction.lag.ms", millis(LongConfig, 0), "0",
 		func(c *TopicConfig) *time.Duration { return &c.MinCompactionLag },
-		"How long a record stays uncompacted at least."),
+		"How long a record stays uncompacted at least.")),
 	topicConfig("min.insync.replicas", "min.insync.replicas", whole[int](IntConfig, 1, maxInt), "1",
 		func(c *TopicConfig) *int { return &c.MinInsyncReplicas },
 		"Replicas that must be in sync for acks=all and for anything to be committed; never more than there are replicas."),
-	topicConfig("retention.bytes", "log.retention.bytes", whole[int64](LongConfig, -1, maxLong), noLimit,
+	notYet(topicConfig("retention.bytes", "log.retention.bytes", whole[int64](LongConfig, -1, maxLong), noLimit,
 		func(c *TopicConfig) *int64 { return &c.RetentionBytes },
-		"Size of a partition's log above which old segments go; -1 is no limit."),
-	topicConfig("retention.ms", "log.retention.ms", millis(LongConfig, -1), oneWeek,
+		"Size of a partition's log above which old segments go; -1 is no limit.")),
+	notYet(topicConfig("retention.ms", "log.retention.ms", millis(LongConfig, -1), oneWeek,
 		func(c *TopicConfig) *time.Duration { return &c.Retention },
-		"Age above which segments go; -1 is no limit."),
+		"Age above which segments go; -1 is no limit.")),
 	topicConfig("segment.bytes", "log.segment.bytes", whole[int](IntConfig, 14, maxInt), "1073741824",
 		func(c *TopicConfig) *int { return &c.SegmentBytes },
 		"Size of a segment file. Kafka asks for 1 MiB at least; small ones are for watching a log roll."),
 	topicConfig("segment.index.bytes", "log.index.size.max.bytes", whole[int](IntConfig, 8, maxInt), "10485760",
 		func(c *TopicConfig) *int { return &c.SegmentIndexBytes },
 		"Size of a segment's offset index; a full index rolls the segment."),
-	topicConfig("segment.ms", "log.roll.ms", millis(LongConfig, 1), oneWeek,
+	notYet(topicConfig("segment.ms", "log.roll.ms", millis(LongConfig, 1), oneWeek,
 		func(c *TopicConfig) *time.Duration { return &c.SegmentTime },
-		"Age at which a segment is rolled though it is not full."),
+		"Age at which a segment is rolled though it is not full.")),
 	topicConfig("unclean.leader.election.enable", "unclean.leader.election.enable", booleans, "false",
 		func(c *TopicConfig) *bool { return &c.UncleanLeaderElection },
 		"Elect any live replica when no eligible one is left: available, and acknowledged records may be lost."),
@@ -117,7 +122,7 @@ var configDefs = slices.Concat(
 	brokerTiming("replica.lag.time.max.ms", millis(LongConfig, 1), "2000", "30000",
 		func(c *BrokerConfig) *time.Duration { return &c.ReplicaLagTimeMax },
 		"How long a follower may be behind before it leaves the ISR."),
-	brokerTiming("replica.fetch.wait.max.ms", millis(IntConfig, 0), "500", "500",
+	brokerTiming("replica.fetch.wait.max.ms", millis(IntConfig, 1), "500", "500",
 		func(c *BrokerConfig) *time.Duration { return &c.ReplicaFetchWaitMax },
 		"How long a leader may hold a follower's fetch when there is nothing new."),
 	brokerConfig("replica.fetch.max.bytes", whole[int](IntConfig, 0, maxInt), "1048576",
@@ -138,33 +143,33 @@ var configDefs = slices.Concat(
 	brokerConfig("producer.id.expiration.ms", millis(IntConfig, 1), oneDay,
 		func(c *BrokerConfig) *time.Duration { return &c.ProducerIDExpiration },
 		"How long an idle producer's sequence numbers are remembered."),
-	brokerTiming("group.initial.rebalance.delay.ms", millis(IntConfig, 0), "0", "3000",
+	notYet(brokerTiming("group.initial.rebalance.delay.ms", millis(IntConfig, 0), "0", "3000",
 		func(c *BrokerConfig) *time.Duration { return &c.GroupInitialDelay },
-		"How long the first join of a group waits for others."),
-	brokerConfig("group.min.session.timeout.ms", millis(IntConfig, 1), "6000",
+		"How long the first join of a group waits for others.")),
+	notYet(brokerConfig("group.min.session.timeout.ms", millis(IntConfig, 1), "6000",
 		func(c *BrokerConfig) *time.Duration { return &c.GroupMinSessionTimeout },
-		"The shortest session that a group member may ask for."),
-	brokerConfig("group.max.session.timeout.ms", millis(IntConfig, 1), "1800000",
+		"The shortest session that a group member may ask for.")),
+	notYet(brokerConfig("group.max.session.timeout.ms", millis(IntConfig, 1), "1800000",
 		func(c *BrokerConfig) *time.Duration { return &c.GroupMaxSessionTimeout },
-		"The longest session that a group member may ask for."),
-	brokerConfig("group.max.size", whole[int](IntConfig, 1, maxInt), "2147483647",
+		"The longest session that a group member may ask for.")),
+	notYet(brokerConfig("group.max.size", whole[int](IntConfig, 1, maxInt), "2147483647",
 		func(c *BrokerConfig) *int { return &c.GroupMaxSize },
-		"The most members of one group."),
-	brokerConfig("offsets.topic.num.partitions", whole[int](IntConfig, 1, maxInt), "50",
+		"The most members of one group.")),
+	notYet(brokerConfig("offsets.topic.num.partitions", whole[int](IntConfig, 1, maxInt), "50",
 		func(c *BrokerConfig) *int { return &c.OffsetsPartitions },
-		"Partitions of __consumer_offsets, when it is made."),
-	brokerConfig("offsets.topic.replication.factor", whole[int](IntConfig, 1, math.MaxInt16), "3",
+		"Partitions of __consumer_offsets, when it is made.")),
+	notYet(brokerConfig("offsets.topic.replication.factor", whole[int](IntConfig, 1, math.MaxInt16), "3",
 		func(c *BrokerConfig) *int { return &c.OffsetsReplicationFactor },
-		"Replicas of __consumer_offsets; never more than there are brokers."),
-	brokerConfig("offsets.retention.minutes", span(IntConfig, time.Minute, 1), "10080",
+		"Replicas of __consumer_offsets; never more than there are brokers.")),
+	notYet(brokerConfig("offsets.retention.minutes", span(IntConfig, time.Minute, 1), "10080",
 		func(c *BrokerConfig) *time.Duration { return &c.OffsetsRetention },
-		"How long a group without members keeps its committed offsets."),
-	brokerConfig("offsets.retention.check.interval.ms", millis(LongConfig, 1), "600000",
+		"How long a group without members keeps its committed offsets.")),
+	notYet(brokerConfig("offsets.retention.check.interval.ms", millis(LongConfig, 1), "600000",
 		func(c *BrokerConfig) *time.Duration { return &c.OffsetsRetentionCheck },
-		"How often committed offsets are looked at for their age."),
-	brokerConfig("offset.metadata.max.bytes", whole[int](IntConfig, 0, maxInt), "4096",
+		"How often committed offsets are looked at for their age.")),
+	notYet(brokerConfig("offset.metadata.max.bytes", whole[int](IntConfig, 0, maxInt), "4096",
 		func(c *BrokerConfig) *int { return &c.OffsetMetadataMaxBytes },
-		"The longest note that goes with a committed offset."),
+		"The longest note that goes with a committed offset.")),
 )
 
 // topicConfig makes a topic's config together with the broker's, which gives the
@@ -172,7 +177,7 @@ var configDefs = slices.Concat(
 func topicConfig[T any](name, broker string, k kind[T], def string, field func(*TopicConfig) *T, doc string) []ConfigDef {
 	d := ConfigDef{
 		Name: name, Type: k.typ, Scope: TopicScope, Default: def, KafkaDefault: def, Dynamic: true, Accepts: k.accepts, Doc: doc,
-		broker:   broker,
+		broker: broker, laterToo: k.later,
 		setTopic: func(c *TopicConfig, value string) bool { return k.into(field(c), value) },
 	}
 	return append(brokerConfig(broker, k, def, func(c *BrokerConfig) *T { return field(&c.TopicDefaults) },
@@ -182,8 +187,17 @@ func topicConfig[T any](name, broker string, k kind[T], def string, field func(*
 func brokerConfig[T any](name string, k kind[T], def string, field func(*BrokerConfig) *T, doc string) []ConfigDef {
 	return []ConfigDef{{
 		Name: name, Type: k.typ, Scope: BrokerScope, Default: def, KafkaDefault: def, Accepts: k.accepts, Doc: doc,
+		laterToo:  k.later,
 		setBroker: func(c *BrokerConfig, value string) bool { return k.into(field(c), value) },
 	}}
+}
+
+// notYet marks configs that Kafka has and that nothing here heeds yet.
+func notYet(defs []ConfigDef) []ConfigDef {
+	for i := range defs {
+		defs[i].later = true
+	}
+	return defs
 }
 
 // brokerTiming is a brokerConfig whose default suits nodes of one process.
