@@ -59,8 +59,8 @@ type Config struct {
 //   - the metadata follower, which also instructs the replicas;
 //   - a fetcher for each broker that leads something this broker follows;
 //   - the alterer, which carries ISR changes to the coordinator;
-//   - the settler of new roles, the ticker, the flusher, the checkpointer and the
-//     remover of dropped logs;
+//   - the settler of new roles, the ticker, the flusher, the checkpointer, the
+//     expirer of producers and the remover of dropped logs;
 //   - those of a wire.Client for each connection to another node.
 type Broker struct {
 	cfg  Config
@@ -112,6 +112,7 @@ func Start(cfg Config) (*Broker, error) {
 	b.goRun("changing ISRs", b.alterer.run)
 	b.goRun("ticking", b.tick)
 	b.goRun("writing checkpoints", b.checkpoint)
+	b.goRun("expiring producers", b.expireProducers)
 	b.goRun("removing logs", b.replicas.removals.run)
 	b.goRun("settling roles", b.replicas.settling.run)
 	b.goRun("flushing", b.flusher.run)

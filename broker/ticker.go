@@ -28,3 +28,23 @@ func (b *Broker) tick(ctx context.Context) error {
 		}
 	}
 }
+
+// How often idle producers are forgotten: Kafka's
+// producer.id.expiration.check.interval.ms.
+const expireProducersEvery = 10 * time.Minute
+
+// expireProducers forgets idempotent producers that have been silent for longer
+// than producer.id.expiration.ms, until ctx ends.
+func (b *Broker) expireProducers(ctx context.Context) error {
+	for {
+		if err := sleep(ctx, expireProducersEvery); err != nil {
+			return err
+		}
+		if err := b.cfg.Gate.Pass(); err != nil {
+			return err
+		}
+		for h := range b.replicas.each() {
+			h.log.ExpireProducers(time.Now())
+		}
+	}
+}
