@@ -1,0 +1,144 @@
+package brokersim_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/brokersim/brokersim"
+	"github.com/brokersim/brokersim/brokertest"
+	"github.com/brokersim/brokersim/metadata"
+)
+
+// An effect is what a config changes about a cluster, as somebody outside of it
+// sees it.
+type effect struct {
+	config, value string
+
+	// look works with a cluster that has the topic orders with one partition, and
+	// returns what a cluster without the config shows otherwise.
+	look          func(t *testing.T, c *brokertest.C) any
+	without, with any
+
+	brokers int      // 1 if not set
+	rf      int      // of orders, 1 if not set
+	beside  []string // other configs of orders, the same in every cluster
+}
+
+// effects is every config that is accepted. Those of topics are looked at twice:
+// set on the topic, and as the broker's default for it.
+var effects = slices.Concat(effectsOnAppends, effectsOnFiles, effectsOnReplicas, effectsOnBrokers)
+
+func TestEveryConfigHasItsEffect(t *testing.T) {
+	for _, e := range effects {
+		t.Run(e.config, func(t *testing.T) {
+			for where, set := range e.places(t) {
+				t.Run(where, func(t *testing.T) {
+					brokertest.Virtual(t, func(t *testing.T) {
+						c := brokertest.Start(t, brokersim.Brokers(max(1, e.brokers)), brokersim.Coordinators(1),
+							brokersim.BrokerConfig(set.broker...), brokersim.Topic("orders", 1, max(1, e.rf), append(set.topic, e.beside...)...))
+						require.Equal(t, set.want, e.look(t, c))
+					})
+				})
+			}
+		})
+	}
+}
+
+// A place is somewhere that a config can be set, and what is seen of it there.
+type place struct {
+	topic, broker []string
+	want          any
+}
+
+func (e effect) places(t *testing.T) map[string]place {
+	set := []string{e.config + "=" + e.value}
+	places := map[string]place{"nowhere": {want: e.without}}
+	if name, ok := brokerDefaults(t)[e.config]; ok {
+		places["on the topic"] = place{topic: set, want: e.with}
+		places["by "+name] = place{broker: []string{name + "=" + e.value}, want: e.with}
+	} else {
+		places["on the broker"] = place{broker: set, want: e.with}
+	}
+	return places
+}
+
+// brokerDefaults names, for each config of a topic, the broker's config that
+// gives it its default.
+func brokerDefaults(t *testing.T) map[string]string {
+	c, err := metadata.NewBrokerConfig(nil)
+	require.NoError(t, err)
+	names := map[string]string{}
+	for _, e := range c.DescribeTopic(nil) {
+		names[e.Name] = e.Synonyms[0].Name
+	}
+	return names
+}
+
+// To accept a config that does nothing would be a lie, so one without a row above
+// may not be accepted.
+func TestNoConfigWithoutAnEffect(t *testing.T) {
+	var accepted, seen []string
+	for _, d := range metadata.ConfigDefs() {
+		accepted = append(accepted, d.Name)
+	}
+	defaults := brokerDefaults(t)
+	for _, e := range effects {
+		seen = append(seen, e.config)
+		if name, ok := defaults[e.config]; ok {
+			seen = append(seen, name)
+		}
+		require.NotNil(t, e.look, e.config)
+	}
+	require.ElementsMatch(t, accepted, seen)
+}
+
+// What is shown is what is accepted, and the other way round.
+func TestDescribedConfigsAreTheAcceptedOnes(t *testing.T) {
+	brokertest.Virtual(t, func(t *testing.T) {
+		c := brokertest.Start(t, brokersim.Brokers(1), brokersim.Coordinators(1), brokersim.Topic("orders", 1, 1))
+		admin := kadm.NewClient(client(t, c))
+		names := func(described kadm.ResourceConfigs, err error) (names []string) {
+			require.NoError(t, err)
+			require.Len(t, described, 1)
+			require.NoError(t, described[0].Err)
+			for _, config := range described[0].Configs {
+				names = append(names, config.Key)
+			}
+			return names
+		}
+		var topic, broker []string
+		for _, d := range metadata.ConfigDefs() {
+			if d.Scope == metadata.TopicScope {
+				topic = append(topic, d.Name)
+			} else {
+				broker = append(broker, d.Name)
+			}
+		}
+		require.ElementsMatch(t, topic, names(admin.DescribeTopicConfigs(t.Context(), "orders")))
+		require.ElementsMatch(t, broker, names(admin.DescribeBrokerConfigs(t.Context(), 1)))
+	})
+}
+
+// A config of Kafka's that does nothing yet is refused by name, wherever it is set.
+func TestConfigsThatAreNotInEffectAreRefused(t *testing.T) {
+	_, err := brokersim.New(t.Context(), brokersim.BrokerConfig("log.retention.hours=1"))
+	require.ErrorIs(t, err, metadata.ErrInvalidConfig)
+	require.ErrorContains(t, err, `"log.retention.hours" is not known`)
+	_, err = brokersim.New(t.Context(), brokersim.BrokerConfig("log.retention.ms=1000"))
+	require.ErrorIs(t, err, metadata.ErrInvalidConfig)
+	require.ErrorContains(t, err, `"log.retention.ms" is a config of Kafka's that brokersim does not do yet`)
+
+	brokertest.Virtual(t, func(t *testing.T) {
+		c := brokertest.Start(t, brokersim.Brokers(1), brokersim.Coordinators(1))
+		admin := kadm.NewClient(client(t, c))
+		for config, value := range map[string]string{"cleanup.policy": "compact", "retention.ms": "1000"} {
+			resp, err := admin.CreateTopic(t.Context(), 1, 1, map[string]*string{config: &value}, "orders")
+			require.ErrorContains(t, err, "INVALID_CONFIG")
+			require.Contains(t, resp.ErrMessage, config)
+			require.Contains(t, resp.ErrMessage, "that brokersim does not do yet")
+		}
+	})
+}

@@ -1,0 +1,23 @@
+package brokersim
+
+import (
+	"sync/atomic"
+
+	"github.com/brokersim/brokersim/internal/network"
+	"github.com/brokersim/brokersim/internal/vfs"
+)
+
+// FilesOf is what is on a broker's disk.
+func FilesOf(b *Broker) vfs.FS { return b.disk }
+
+// CountRequests counts the requests with this API key that go from one end to
+// another from now on.
+func CountRequests(c *Cluster, from, to End, apiKey int16) (n *atomic.Int64, stop func()) {
+	n = new(atomic.Int64)
+	return n, c.network.Intercept([]string{string(from)}, []string{string(to)}, apiKey, func(m network.Message) network.Verdict {
+		if !m.Response {
+			n.Add(1)
+		}
+		return network.Verdict{}
+	})
+}
