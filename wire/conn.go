@@ -36,11 +36,17 @@ type Conn struct {
 	end     context.CancelFunc
 	ctx     context.Context // of the handlers: ends also when the client goes away
 	cancel  context.CancelFunc
-	parting atomic.Pointer[context.Context] // of what came before the client's orderly end
+	parting atomic.Pointer[parting] // of what came before the client's orderly end
 
 	frames  chan arrival
 	replies chan pending
 	last    atomic.Bool // no further reply will come
+}
+
+// A parting is the time that is left after the client's end.
+type parting struct {
+	ctx    context.Context
+	cancel context.CancelFunc
 }
 
 // An arrival is a frame that has been read ahead.
@@ -94,6 +100,9 @@ func (c *Conn) serve() {
 	c.handleRequests()
 	wg.Wait()
 	c.Close()
+	if p := c.parting.Load(); p != nil {
+		p.cancel()
+	}
 	if c.server.cfg.OnClose != nil {
 		c.server.cfg.OnClose(c)
 	}
@@ -134,9 +143,9 @@ func (c *Conn) readEnded(err error) {
 		c.end()
 		return
 	}
-	parting, cancel := context.WithTimeout(c.life, partingTime)
-	context.AfterFunc(parting, cancel) // at the latest with the connection
-	c.parting.Store(&parting)
+	p := new(parting)
+	p.ctx, p.cancel = context.WithTimeout(c.life, partingTime)
+	c.parting.Store(p)
 	c.cancel()
 }
 
@@ -150,12 +159,12 @@ func (c *Conn) handleRequests() {
 	for a := range c.frames {
 		ctx := c.ctx
 		if ctx.Err() != nil {
-			parting := c.parting.Load()
-			if parting == nil || (*parting).Err() != nil {
+			p := c.parting.Load()
+			if p == nil || p.ctx.Err() != nil {
 				giveBuffer(a.frame)
 				continue
 			}
-			ctx = *parting
+			ctx = p.ctx
 		}
 		p := c.handle(ctx, a)
 		c.replies <- p // the writer takes every one

@@ -13,7 +13,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 		b.Run("transport="+transport+"/size=100", func(b *testing.B) {
 			client, server := pairOver(b, transport)
 			go io.Copy(server, server)
-			buf := make([]byte, 100)
+			buf := frameOfSize(100)
 			for b.Loop() {
 				_, err := client.Write(buf)
 				require.NoError(b, err)
@@ -33,7 +33,7 @@ func BenchmarkThroughput(b *testing.B) {
 				n, _ := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{server}, make([]byte, 256<<10))
 				done <- n
 			}()
-			buf := make([]byte, 64<<10)
+			buf := frameOfSize(64 << 10)
 			b.SetBytes(int64(len(buf)))
 			sent := int64(0)
 			for b.Loop() {
@@ -46,6 +46,10 @@ func BenchmarkThroughput(b *testing.B) {
 		})
 	}
 }
+
+// frameOfSize returns a message as long as that with its length, as connections
+// carry them.
+func frameOfSize(n int) []byte { return withLength(make([]byte, n-4)) }
 
 // pairOver connects the host "clients" to "broker-1".
 func pairOver(tb testing.TB, transport string) (client, server net.Conn) {
