@@ -10,6 +10,7 @@ import (
 // A Ledger notes what happened to each order. It is safe for concurrent use.
 type Ledger struct {
 	mu     sync.Mutex
+	placed int // orders so far
 	orders map[string]*order
 	read   map[place]string // which order was seen where, by any reader
 	torn   int              // places at which two readers saw different orders
@@ -39,11 +40,14 @@ func NewLedger() *Ledger {
 	return &Ledger{orders: map[string]*order{}, read: map[place]string{}}
 }
 
-// Placed notes that an order is about to be produced.
-func (l *Ledger) Placed(id string) {
+// Next makes up the id of a new order and notes that it is about to be produced.
+func (l *Ledger) Next() (id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	id = fmt.Sprintf("order-%04d", l.placed)
+	l.placed++
 	l.orders[id] = &order{placed: time.Now()}
+	return id
 }
 
 // Acked notes that the cluster acknowledged an order. It returns true for the

@@ -2,7 +2,6 @@ package story
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -34,7 +33,6 @@ type Shop struct {
 	client *kgo.Client
 	ledger *Ledger
 	wg     sync.WaitGroup
-	next   int
 
 	// OnRecovery is called with an order's partition when its ack ends a failover.
 	OnRecovery func(partition int32)
@@ -69,9 +67,7 @@ func (s *Shop) Place(ctx context.Context, n int, pause time.Duration) error {
 }
 
 func (s *Shop) placeOne(ctx context.Context) {
-	id := fmt.Sprintf("order-%04d", s.next)
-	s.next++
-	s.ledger.Placed(id)
+	id := s.ledger.Next()
 	s.wg.Add(1)
 	record := &kgo.Record{Key: []byte(id), Value: []byte("one of everything, please")}
 	s.client.Produce(ctx, record, func(r *kgo.Record, err error) {

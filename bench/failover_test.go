@@ -1,0 +1,115 @@
+package bench
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/brokersim/brokersim"
+	"github.com/brokersim/brokersim/brokertest"
+	"github.com/brokersim/brokersim/event"
+)
+
+// How long is a partition without a leader that a client can write to? Default
+// settings, three brokers, six partitions, replication factor three, real time,
+// TCP. One leader is lost under a load of one record a millisecond; the time runs
+// to the first ack of a record that was placed afterwards in one of its partitions.
+// Death is a killed process (connections refused), silence a loss of power.
+func BenchmarkFailover(b *testing.B) {
+	ways := []struct {
+		name string
+		end  func(*brokersim.Broker) error
+	}{
+		{"by=death", (*brokersim.Broker).Kill},
+		{"by=silence", (*brokersim.Broker).PowerOff},
+	}
+	clients := []struct {
+		name string
+		opts []kgo.Opt
+	}{
+		{"client=tuned", tuned()},
+		{"client=default", nil},
+	}
+	for _, way := range ways {
+		for _, client := range clients {
+			b.Run(way.name+"/"+client.name, func(b *testing.B) { failover(b, way.end, client.opts) })
+		}
+	}
+}
+
+func failover(b *testing.B, end func(*brokersim.Broker) error, opts []kgo.Opt) {
+	c := brokertest.Start(b, brokersim.Topic(topic, 6, 3))
+	l := startLoad(b, c, opts...)
+	l.firstAfter(b, time.Now(), []int32{0, 1, 2, 3, 4, 5})
+
+	var whole, sinceFencing []time.Duration
+	for b.Loop() {
+		victim := c.Leader(topic, 0)
+		before := c.Snapshot()
+		crash := time.Now()
+		require.NoError(b, end(victim))
+		first := l.firstAfter(b, crash, ledBy(before, victim.ID()))
+		whole = append(whole, first.acked.Sub(crash))
+		sinceFencing = append(sinceFencing, first.acked.Sub(fencedAt(b, c, before.Seq, victim.ID())))
+
+		b.StopTimer()
+		require.NoError(b, victim.Start())
+		c.Must(brokersim.FullISR())
+		l.forget()
+		b.StartTimer()
+	}
+	l.close(b)
+	slices.Sort(whole)
+	slices.Sort(sinceFencing)
+	b.ReportMetric(ms(quantile(whole, 0.5)), "p50-ms")
+	b.ReportMetric(ms(whole[len(whole)-1]), "max-ms")
+	b.ReportMetric(ms(quantile(sinceFencing, 0.5)), "fencing-to-ack-p50-ms")
+}
+
+func ledBy(s brokersim.Snapshot, broker int32) (partitions []int32) {
+	for _, p := range s.Partitions {
+		if p.Leader == broker {
+			partitions = append(partitions, p.Partition)
+		}
+	}
+	return partitions
+}
+
+// fencedAt returns when the broker was fenced.
+func fencedAt(tb testing.TB, c *brokertest.C, since uint64, broker int32) time.Time {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for e := range c.Events(ctx, since) {
+		if e.Kind == event.BrokerFenced && e.Data["broker"] == broker {
+			return e.Time
+		}
+	}
+	require.FailNow(tb, "the broker was not fenced")
+	return time.Time{}
+}
+
+// Does a busy machine look like a dead one? Every core spins for thirty seconds
+// under load; nobody may be fenced.
+func BenchmarkNoSpuriousFencing(b *testing.B) {
+	for b.Loop() {
+		c := brokertest.Start(b, brokersim.Topic(topic, 6, 3))
+		l := startLoad(b, c, tuned()...)
+		since := c.Snapshot().Seq
+		spin(30 * time.Second)
+		b.StopTimer()
+		fenced := 0
+		for _, e := range eventsSince(c, since) {
+			if e.Kind == event.BrokerFenced {
+				fenced++
+				b.Log(event.Narrate(e))
+			}
+		}
+		require.Zero(b, fenced, "a live broker was fenced")
+		l.close(b)
+		b.StartTimer()
+	}
+}
