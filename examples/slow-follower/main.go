@@ -56,12 +56,12 @@ func run(ctx context.Context, out io.Writer, opts ...brokersim.Option) (story.Ve
 	stage.Zero()
 	disk := slow.Disk().Slow(3*time.Second, 0)
 	asked := time.Now()
-	if err := shop.Place(ctx, 10, time.Millisecond); err != nil {
+	if err := shop.Place(ctx, 5, time.Millisecond); err != nil {
 		return story.Verdict{}, err
 	}
 	// The leader and the quick follower have the orders; the watermark waits all the same.
 	leader := c.Leader(story.Topic, 0)
-	if err := c.Wait(ctx, leaderEnd(leader.ID(), 60)); err != nil {
+	if err := c.Wait(ctx, leaderEnd(leader.ID(), 55)); err != nil {
 		return story.Verdict{}, err
 	}
 	stage.Print(replicas(c))
@@ -69,7 +69,7 @@ func run(ctx context.Context, out io.Writer, opts ...brokersim.Option) (story.Ve
 		return story.Verdict{}, err
 	}
 	shop.Settle()
-	stage.Say("the 10 orders are acknowledged, %v after they were placed: the ISR had to shrink first", time.Since(asked).Round(100*time.Millisecond))
+	stage.Say("the 5 orders are acknowledged, %v after they were placed: the ISR had to shrink first", time.Since(asked).Round(100*time.Millisecond))
 	stage.Print(replicas(c))
 
 	stage.Heading("the disk is quick again")
@@ -77,7 +77,7 @@ func run(ctx context.Context, out io.Writer, opts ...brokersim.Option) (story.Ve
 	if err := c.Wait(ctx, brokersim.FullISR()); err != nil {
 		return story.Verdict{}, err
 	}
-	if err := place(ctx, shop, 40); err != nil {
+	if err := place(ctx, shop, 45); err != nil {
 		return story.Verdict{}, err
 	}
 	stage.Print(replicas(c))
