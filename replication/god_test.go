@@ -14,7 +14,9 @@ type god struct {
 	w          *world
 	promised   map[int64]promise // acks=all, by offset
 	leaders    map[int32]int32   // who led, by leader epoch
-	watermarks map[int32]mark    // the leader's high watermark, by leader epoch
+	watermarks map[int32]int64   // the leader's high watermark, by leader epoch
+	consumed   map[int64]string  // what consumers were given
+	end        int64             // the highest that ListOffsets told
 	lossy      bool              // an unclean election happened: acked records may be gone
 }
 
@@ -25,7 +27,7 @@ type promise struct {
 }
 
 func (g *god) init(w *world) {
-	*g = god{w: w, promised: map[int64]promise{}, leaders: map[int32]int32{}, watermarks: map[int32]mark{}}
+	*g = god{w: w, promised: map[int64]promise{}, leaders: map[int32]int32{}, watermarks: map[int32]int64{}, consumed: map[int64]string{}}
 }
 
 // decided is told of every change of the partition.
@@ -33,7 +35,8 @@ func (g *god) decided(before, after metadata.Partition, res state.Result) {
 	for _, e := range res.Elections {
 		if e.Unclean {
 			g.lossy = true
-			g.promised = map[int64]promise{} // starts anew: the loss was announced
+			// The loss was announced; all begins anew.
+			g.promised, g.consumed, g.end = map[int64]promise{}, map[int64]string{}, 0
 		}
 	}
 }
@@ -46,6 +49,30 @@ func (g *god) acked(p *produced) {
 	for i, value := range p.values {
 		g.promised[p.at.BaseOffset+int64(i)] = promise{value, p.at.Epoch}
 	}
+}
+
+// read is told of every answer to a consumer.
+func (g *god) read(raw []byte) (wrong []string) {
+	batches, err := readBatches(raw)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for at, e := range entries(batches, func(string, ...any) {}, 0) {
+		if old, ok := g.consumed[at]; ok && old != e.value {
+			wrong = append(wrong, fmt.Sprintf("a consumer got %q at offset %d, another one %q", old, at, e.value))
+		}
+		g.consumed[at] = e.value
+	}
+	return wrong
+}
+
+// told is told of every answer to ListOffsets.
+func (g *god) told(end int64) (wrong []string) {
+	if end < g.end {
+		wrong = append(wrong, fmt.Sprintf("the end of the partition went back from %d to %d", g.end, end))
+	}
+	g.end = max(g.end, end)
+	return wrong
 }
 
 // check looks at everything and returns what must not be.
@@ -75,20 +102,22 @@ func (g *god) check() []string {
 	return wrong
 }
 
-// checkLeader: one leader an epoch, its high watermark never goes back, and is
-// never above the log end of anybody in its maximal ISR who still has what it told.
+// checkLeader: one leader an epoch, and its high watermark never goes back. Where
+// it goes, everybody in the maximal ISR has been. (Later they may be less far: who
+// lost power comes back with less, and leaves the ISR for it.)
 func (g *god) checkLeader(s Status, n *node, logs map[int32]map[int64]entry, bad func(string, ...any)) {
 	if other, ok := g.leaders[s.LeaderEpoch]; ok && other != n.id {
 		bad("brokers %d and %d both lead in epoch %d", other, n.id, s.LeaderEpoch)
 	}
 	g.leaders[s.LeaderEpoch] = n.id
-	if m := g.watermarks[s.LeaderEpoch]; s.HighWatermark < m.offset {
-		bad("broker %d: high watermark went back from %d to %d in epoch %d", n.id, m.offset, s.HighWatermark, s.LeaderEpoch)
+	before, known := g.watermarks[s.LeaderEpoch]
+	if known && s.HighWatermark < before {
+		bad("broker %d: high watermark went back from %d to %d in epoch %d", n.id, before, s.HighWatermark, s.LeaderEpoch)
 	}
-	g.watermarks[s.LeaderEpoch] = mark{offset: s.HighWatermark}
+	g.watermarks[s.LeaderEpoch] = s.HighWatermark
 	for _, f := range s.Followers {
-		if slices.Contains(s.MaximalISR, f.Broker) && f.LogEndOffset >= 0 && s.HighWatermark > max(f.LogEndOffset, s.EpochStartOffset) {
-			bad("broker %d: high watermark %d above %d, where broker %d of the maximal ISR is", n.id, s.HighWatermark, f.LogEndOffset, f.Broker)
+		if known && s.HighWatermark > before && slices.Contains(s.MaximalISR, f.Broker) && s.HighWatermark > f.LogEndOffset {
+			bad("broker %d: high watermark went to %d, past %d, where broker %d of the maximal ISR is", n.id, s.HighWatermark, f.LogEndOffset, f.Broker)
 		}
 	}
 	p := g.w.partition()
@@ -156,6 +185,11 @@ func (g *god) checkPromises(logs map[int32]map[int64]entry, bad func(string, ...
 	for at, promised := range g.promised {
 		if got := logs[leader.id][at]; got.value != promised.value && at >= leader.log.LogStartOffset() {
 			bad("broker %d leads without %q, acked at offset %d in epoch %d; it has %q", leader.id, promised.value, at, promised.epoch, got.value)
+		}
+	}
+	for at, value := range g.consumed {
+		if got := logs[leader.id][at]; got.value != value && at >= leader.log.LogStartOffset() {
+			bad("broker %d leads without %q, which a consumer got at offset %d; it has %q", leader.id, value, at, got.value)
 		}
 	}
 }

@@ -2,7 +2,9 @@ package replication
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -34,21 +36,19 @@ var killers = map[guard.Guard]string{
 // again. The one that is about the guard must go wrong. With -v it prints the
 // whole matrix: what else notices.
 func TestMutantsAreKilled(t *testing.T) {
-	files := scenarioFiles(t)
-	for g := guard.TruncateByEpoch; g <= guard.TopicID; g++ {
-		killer, ours := killers[g]
-		if !ours {
-			continue
-		}
+	stories := map[string][]datadriven.TestData{}
+	for _, path := range scenarioFiles(t) {
+		stories[strings.TrimSuffix(filepath.Base(path), ".txt")] = steps(t, path)
+	}
+	for _, g := range slices.Sorted(maps.Keys(killers)) {
 		t.Run(fmt.Sprintf("m%d %s", g, g), func(t *testing.T) {
 			defer g.Remove()()
-			for _, path := range files {
-				story := strings.TrimSuffix(filepath.Base(path), ".txt")
-				died := difference(t, path)
+			for _, story := range slices.Sorted(maps.Keys(stories)) {
+				died := difference(t, stories[story])
 				if died != "" {
 					t.Logf("%s: %s", story, died)
 				}
-				if story == killer {
+				if story == killers[g] {
 					require.NotEmpty(t, died, "%s is told as if nothing were missing", story)
 				}
 			}
@@ -56,20 +56,27 @@ func TestMutantsAreKilled(t *testing.T) {
 	}
 }
 
-// difference tells the story at path and returns where it first ends otherwise
-// than it should, "" if nowhere.
-func difference(t *testing.T, path string) (where string) {
+// steps reads a story without telling it.
+func steps(t *testing.T, path string) (all []datadriven.TestData) {
+	datadriven.RunTest(t, path, func(_ *testing.T, d *datadriven.TestData) string {
+		all = append(all, *d)
+		return d.Expected
+	})
+	return all
+}
+
+// difference tells a story and returns where it first ends otherwise than it
+// should, "" if nowhere.
+func difference(t *testing.T, story []datadriven.TestData) (where string) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &scenario{}
 		defer s.close()
-		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			if where == "" {
-				if got := s.attempt(d); got != d.Expected {
-					where = fmt.Sprintf("%s\nshould be\n%s\nis\n%s", d.Pos, indent(d.Expected), indent(got))
-				}
+		for _, d := range story {
+			if got := s.attempt(&d); got != d.Expected {
+				where = fmt.Sprintf("%s\nshould be\n%s\nis\n%s", d.Pos, indent(d.Expected), indent(got))
+				return
 			}
-			return d.Expected
-		})
+		}
 	})
 	return where
 }

@@ -188,7 +188,7 @@ func (s *scenario) client(d *datadriven.TestData) []string {
 		if err != nil {
 			return []string{name(err)}
 		}
-		return []string{fmt.Sprintf("the end is %d, epoch %d", offset, epoch)}
+		return append([]string{fmt.Sprintf("the end is %d, epoch %d", offset, epoch)}, s.w.god.told(offset)...)
 	}
 	res := s.broker(d).replica.Read(nil, ReadRequest{
 		Offset: int64(s.number(d.CmdArgs[1].Key)), MaxBytes: 1 << 20, AtLeastOne: true, Follower: Consumer,
@@ -200,7 +200,7 @@ func (s *scenario) client(d *datadriven.TestData) []string {
 	case res.Diverging != nil:
 		return []string{fmt.Sprintf("diverging: epoch %d ends at %d", res.Diverging.Epoch, res.Diverging.Offset)}
 	}
-	return []string{s.records(res.Records)}
+	return append([]string{s.records(res.Records)}, s.w.god.read(res.Records)...)
 }
 
 // values turns a*3 into a0 a1 a2.
@@ -232,10 +232,12 @@ func (s *scenario) fetch(d *datadriven.TestData) {
 		s.w.say("asks %d for %d on, its last epoch is %d: %s", x.from, x.req.FetchOffset, x.req.LastFetchedEpoch, s.answer(x.ans))
 		return true
 	}
-	deliver := func() {
-		if err := n.deliver(); err != nil {
+	deliver := func() bool {
+		err := n.deliver()
+		if err != nil {
 			s.w.say("broker %d: tries again later", n.id)
 		}
+		return err == nil
 	}
 	switch {
 	case d.Cmd == "ask":
@@ -250,8 +252,7 @@ func (s *scenario) fetch(d *datadriven.TestData) {
 				break
 			}
 			done := n.asked.ans.Err != nil || n.asked.ans.Diverging == nil && len(n.asked.ans.Records) == 0
-			deliver()
-			if done {
+			if !deliver() || done {
 				break
 			}
 		}

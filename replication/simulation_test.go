@@ -2,8 +2,10 @@ package replication
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/brokersim/brokersim/coordinator/state"
+	"github.com/brokersim/brokersim/internal/guard"
 	"github.com/brokersim/brokersim/metadata"
 )
 
@@ -24,7 +27,7 @@ import (
 // tells that run step by step. REPLICATION_SEEDS=10000 runs so many, from a random
 // one on; more than the few that every test run does.
 func TestSimulation(t *testing.T) {
-	first, n := uint64(1), uint64(60)
+	first, n := uint64(1), uint64(100)
 	if s := os.Getenv("REPLICATION_SEED"); s != "" {
 		first, n = parseSeed(t, s), 1
 	} else if s := os.Getenv("REPLICATION_SEEDS"); s != "" {
@@ -32,17 +35,51 @@ func TestSimulation(t *testing.T) {
 	}
 	var total simulated
 	for seed := first; seed < first+n; seed++ {
-		synctest.Test(t, func(t *testing.T) { total.add(simulate(t, seed, n == 1)) })
-		if t.Failed() {
-			return
+		log := t.Logf
+		if n > 1 {
+			log = func(string, ...any) {}
 		}
+		done, err := simulate(t, seed, log)
+		require.NoError(t, err)
+		total.add(done)
 	}
 	t.Logf("%d runs: %+v", n, total)
-	if n >= 60 { // or the schedule does not get anywhere near what it should test
-		require.Greater(t, total.acked, int(20*n))
+	if n >= 100 { // or the schedule does not get anywhere near what it should test
+		require.Greater(t, total.acked, int(5*n))
 		require.Greater(t, total.elections, int(3*n))
 		require.Greater(t, total.truncations, int(n/2))
 		require.Greater(t, total.powerLosses, int(n/4))
+	}
+}
+
+// Guards that random schedules find missing, in so many runs at most. What the
+// others protect takes too rare a chain of events: it shows in their stories.
+var simulationKills = map[guard.Guard]uint64{
+	guard.TruncateByEpoch:       20,
+	guard.StepBack:              200,
+	guard.FetchedEpoch:          20,
+	guard.MaximalISR:            100,
+	guard.DivergingIsNoProgress: 100,
+	guard.AckAfterCommit:        20,
+	guard.ReadCommitted:         20,
+	guard.StepDown:              20,
+	guard.EpochReached:          100,
+}
+
+// TestSimulationKillsMutants shows that the simulation can fail: without a guard
+// it does, sooner or later.
+func TestSimulationKillsMutants(t *testing.T) {
+	for _, g := range slices.Sorted(maps.Keys(simulationKills)) {
+		t.Run(fmt.Sprintf("m%d %s", g, g), func(t *testing.T) {
+			defer g.Remove()()
+			for seed := uint64(1); seed <= simulationKills[g]; seed++ {
+				if _, err := simulate(t, seed, func(string, ...any) {}); err != nil {
+					t.Logf("after %d runs: %v", seed, err)
+					return
+				}
+			}
+			t.Errorf("%d runs went well", simulationKills[g])
+		})
 	}
 }
 
@@ -67,37 +104,62 @@ func (s *simulated) add(o simulated) {
 // A simulation is a world and a schedule.
 type simulation struct {
 	*world
-	t       *testing.T
-	seed    uint64
-	verbose bool
-	minISR  int
-	lossy   map[int32]bool // lost power and is not back in the ISR
-	values  int
-	done    simulated
+	log    func(string, ...any)
+	minISR int
+	lossy  map[int32]bool // lost power and is not back in the ISR
+	values int
+	done   simulated
 }
 
-func simulate(t *testing.T, seed uint64, verbose bool) simulated {
+// A violation is what a simulation panics with.
+type violation string
+
+// simulate runs one schedule; the error says what went wrong, and when.
+func simulate(t *testing.T, seed uint64, log func(string, ...any)) (done simulated, err error) {
+	synctest.Test(t, func(*testing.T) {
+		s := &simulation{log: log, lossy: map[int32]bool{}}
+		defer func() {
+			done = s.done
+			if v := recover(); v != nil {
+				wrong, ok := v.(violation)
+				if !ok {
+					panic(v)
+				}
+				err = fmt.Errorf("seed %d, step %d: %s", seed, s.done.steps, wrong)
+			}
+			if s.world != nil {
+				s.close()
+			}
+		}()
+		s.run(seed)
+	})
+	return done, err
+}
+
+func (s *simulation) run(seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 2))
 	brokers := 3 + rng.IntN(2)
-	minISR := 1 + rng.IntN(brokers-1)
-	configs := map[string]string{"min.insync.replicas": strconv.Itoa(minISR)}
-	s := &simulation{t: t, seed: seed, verbose: verbose, minISR: minISR, lossy: map[int32]bool{}}
-	s.world = newWorld(seed, brokers, configs, func(f string, a ...any) { t.Fatalf("seed %d: %s", seed, fmt.Sprintf(f, a...)) })
-	defer s.close()
+	s.minISR = 1 + rng.IntN(brokers-1)
+	s.world = newWorld(seed, brokers, map[string]string{"min.insync.replicas": strconv.Itoa(s.minISR)}, s.violated)
 	s.rng = rng
-	s.observe("%d brokers, min ISR %d", brokers, minISR)
+	s.observe("%d brokers, min ISR %d", brokers, s.minISR)
 	for range 250 {
 		s.step()
 	}
 	s.recover()
-	return s.done
+}
+
+func (s *simulation) violated(f string, a ...any) { panic(violation(fmt.Sprintf(f, a...))) }
+
+func (s *simulation) expect(ok bool, f string, a ...any) {
+	if !ok {
+		s.violated(f, a...)
+	}
 }
 
 // observe checks everything after a step.
 func (s *simulation) observe(f string, a ...any) {
-	if s.verbose {
-		s.t.Logf("%s", fmt.Sprintf(f, a...))
-	}
+	s.log("%s", fmt.Sprintf(f, a...))
 	for _, p := range s.resolve() {
 		if p.err == nil {
 			s.done.acked++
@@ -105,9 +167,7 @@ func (s *simulation) observe(f string, a ...any) {
 		s.say("%s: %s", p.name, outcome(p))
 	}
 	for _, said := range s.said {
-		if s.verbose {
-			s.t.Logf("    %s", said)
-		}
+		s.log("    %s", said)
 		if strings.Contains(said, " truncated from ") {
 			s.done.truncations++
 		}
@@ -118,14 +178,9 @@ func (s *simulation) observe(f string, a ...any) {
 			delete(s.lossy, id)
 		}
 	}
-	if s.god.lossy {
-		s.t.Errorf("seed %d, step %d: an unclean election, although enough replicas kept everything", s.seed, s.done.steps)
-	}
+	s.expect(!s.god.lossy, "an unclean election, although enough replicas kept everything")
 	for _, wrong := range s.god.check() {
-		s.t.Errorf("seed %d, step %d, %s: %s", s.seed, s.done.steps, fmt.Sprintf(f, a...), wrong)
-	}
-	if s.t.Failed() {
-		s.t.FailNow()
+		s.violated("%s: %s", fmt.Sprintf(f, a...), wrong)
 	}
 }
 
@@ -134,40 +189,72 @@ func (s *simulation) step() {
 	s.done.steps++
 	n := s.nodes[s.rng.IntN(len(s.nodes))]
 	switch roll := s.rng.IntN(100); {
-	case roll < 22:
+	case roll < 18:
 		s.send(n)
-	case roll < 60:
+	case roll < 22:
+		s.consume(n)
+	case roll < 67:
 		s.copy(n)
-	case roll < 72:
+	case roll < 80:
 		s.alter(n)
-	case roll < 75:
+	case roll < 82:
 		s.tickAll()
-	case roll < 79:
+	case roll < 85:
 		pause := time.Duration(s.rng.IntN(20)) * time.Second
 		time.Sleep(pause)
 		s.observe("%v pass", pause)
-	case roll < 84:
-		n.deaf = n.up && !n.deaf && s.rng.IntN(2) == 0
+	case roll < 90:
+		n.deaf = n.up && !n.deaf && s.rng.IntN(3) == 0
 		if n.up && !n.deaf {
 			n.learn()
 		}
 		s.observe("broker %d deaf: %v", n.id, n.deaf)
-	case roll < 88:
+	case roll < 93:
 		s.session(n)
-	case roll < 90:
+	case roll < 95:
 		s.apply(state.ElectLeaders{Partitions: []metadata.TopicPartition{s.tp}})
 		s.observe("preferred election")
-	case roll < 92:
-		if n.up && n.replica != nil {
-			if err := n.log.Sync(); err != nil {
-				s.fail("broker %d: %v", n.id, err)
-			}
+	case roll < 97:
+		if n.up {
+			s.must(n.log.Sync())
 			n.checkpoint = n.replica.HighWatermark()
 			s.observe("broker %d syncs", n.id)
 		}
 	default:
 		s.crashOrStart(n)
 	}
+	for _, n := range s.nodes {
+		if b, _ := s.state.Image().Broker(n.id); n.up && b.Fenced && s.rng.IntN(8) == 0 {
+			n.unfence() // its heartbeats arrive again
+		}
+		if !n.up && s.rng.IntN(12) == 0 {
+			s.crashOrStart(n)
+		}
+	}
+}
+
+func (s *simulation) must(err error) { s.expect(err == nil, "%v", err) }
+
+// consume has a client ask some broker for the end of the partition, and for records.
+func (s *simulation) consume(n *node) {
+	if !n.up {
+		return
+	}
+	res := n.replica.Read(nil, ReadRequest{Offset: s.rng.Int64N(n.log.LogEndOffset() + 1), MaxBytes: 1 << 10, AtLeastOne: true,
+		CurrentLeaderEpoch: -1, LastFetchedEpoch: -1, Follower: Consumer}, time.Now())
+	if res.Err == nil {
+		for _, wrong := range s.god.read(res.Records) {
+			s.violated("%s", wrong)
+		}
+	}
+	// A client that knows the newest epoch; one that does not may be told an older end.
+	end, _, err := n.replica.EndOffset(s.partition().LeaderEpoch)
+	if err == nil {
+		for _, wrong := range s.god.told(end) {
+			s.violated("%s", wrong)
+		}
+	}
+	s.observe("broker %d tells a consumer %d, %v", n.id, end, err)
 }
 
 // send has somebody produce to a broker that believes to lead, mostly.
@@ -202,6 +289,9 @@ func (s *simulation) copy(n *node) {
 		s.observe("broker %d asks: %v", n.id, err)
 		if err == nil && s.rng.IntN(3) > 0 {
 			s.copy(n)
+			if s.rng.IntN(2) == 0 && n.asked == nil {
+				s.copy(n)
+			}
 		}
 	case s.rng.IntN(8) == 0:
 		n.asked = nil
@@ -275,9 +365,7 @@ func (s *simulation) crashOrStart(n *node) {
 	switch {
 	case !n.up:
 		n.fence("its process is gone")
-		if err := n.start(); err != nil {
-			s.fail("broker %d: %v", n.id, err)
-		}
+		s.must(n.start())
 		if s.rng.IntN(4) > 0 {
 			n.unfence()
 		}
@@ -331,13 +419,15 @@ func (s *simulation) recover() {
 		s.tickAll()
 	}
 	p := s.partition()
-	require.Len(s.t, p.ISR, len(s.nodes), "seed %d: the ISR is %v", s.seed, p)
+	s.expect(len(p.ISR) == len(s.nodes), "all is well, and the ISR is %v of %v", p.ISR, p.Replicas)
+	first := fmt.Sprint(s.nodes[0].batches())
 	for _, n := range s.nodes {
-		require.Equal(s.t, s.nodes[0].batches(), n.batches(), "seed %d: broker %d", s.seed, n.id)
-		require.Equal(s.t, n.log.LogEndOffset(), n.replica.HighWatermark(), "seed %d: broker %d", s.seed, n.id)
+		s.expect(fmt.Sprint(n.batches()) == first, "all is well, and the logs of brokers 1 and %d differ", n.id)
+		end, hw := n.log.LogEndOffset(), n.replica.HighWatermark()
+		s.expect(end == hw, "all is well, and the high watermark of broker %d is %d of %d", n.id, hw, end)
 	}
-	for _, produced := range s.produces {
-		require.True(s.t, produced.resolved, "seed %d: %s still waits", s.seed, produced.name)
+	for _, p := range s.produces {
+		s.expect(p.resolved, "all is well, and %s still waits", p.name)
 	}
 	s.done.elections = int(p.LeaderEpoch)
 }
