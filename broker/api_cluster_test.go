@@ -124,7 +124,9 @@ func (c *testCluster) createTopic(name string, assignment [][]int32, configs ...
 	req.Version, req.TimeoutMillis, req.Topics = 7, 10000, []kmsg.CreateTopicsRequestTopic{topic}
 	resp := ask[*kmsg.CreateTopicsResponse](c.t, c.client(1), req)
 	require.Len(c.t, resp.Topics, 1)
-	require.Zero(c.t, resp.Topics[0].ErrorCode, "creating %s: %v", name, resp.Topics[0].ErrorMessage)
+	if m := resp.Topics[0].ErrorMessage; m != nil {
+		require.FailNow(c.t, "creating "+name, *m)
+	}
 	c.eventually(name+" has leaders and followers", func() bool { return c.settled(name, replicas) })
 	return c.brokers[1].Image().TopicByName(name)
 }
@@ -144,4 +146,14 @@ func (c *testCluster) kgo(opts ...kgo.Opt) *kgo.Client {
 	client, err := kgo.NewClient(opts...)
 	require.NoError(c.t, err)
 	return client
+}
+
+// later runs f after d, beside what follows; the returned function waits for it.
+func later(d time.Duration, f func()) (wait func()) {
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		time.Sleep(d)
+		f()
+	})
+	return wg.Wait
 }

@@ -94,7 +94,7 @@ func TestG14_SessionAnswersOnlyNews(t *testing.T) {
 		require.Empty(t, f.fetch(1).Topics)
 		require.Equal(t, time.Second, time.Since(begin))
 
-		time.AfterFunc(200*time.Millisecond, func() { produce(2) })
+		defer later(200*time.Millisecond, func() { produce(2) })()
 		begin = time.Now()
 		require.Equal(t, []int32{2}, partitionsIn(f.fetch()))
 		require.Equal(t, 200*time.Millisecond, time.Since(begin))

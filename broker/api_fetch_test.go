@@ -154,9 +154,9 @@ func TestFetchWaits(t *testing.T) {
 		require.Len(t, resp.Topics[0].Partitions, 2)
 
 		begin = time.Now()
-		time.AfterFunc(300*time.Millisecond, func() {
+		defer later(300*time.Millisecond, func() {
 			produced1(t, c.client(1), produceRequest(9, "orders", [16]byte{}, 1, 1, one("x")))
-		})
+		})()
 		resp = ask[*kmsg.FetchResponse](t, c.client(1), req)
 		require.Equal(t, 300*time.Millisecond, time.Since(begin))
 		values, _ := valuesOf(t, resp.Topics[0].Partitions[1].RecordBatches)
@@ -295,8 +295,8 @@ func TestFetchDiverges(t *testing.T) {
 // KIP-951 for fetches: from version 16 on with the address.
 func TestG22_FetchNamesTheLeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := startCluster(t, 2)
-		topic := c.createTopic("orders", [][]int32{{1, 2}, {1}})
+		c := startCluster(t, 3)
+		topic := c.createTopic("orders", [][]int32{{1, 2}, {1, 3}})
 		for version := int16(12); version <= 18; version++ {
 			resp := ask[*kmsg.FetchResponse](t, c.client(2), fetchRequest(version, topic, 0, 1))
 			for _, a := range resp.Topics[0].Partitions {
@@ -357,12 +357,12 @@ func TestFollowerWaitsForRecords(t *testing.T) {
 			req.Topics[0].Partitions[0].FetchOffset = offset
 			return req
 		}
-		time.AfterFunc(100*time.Millisecond, func() { // broker 3 catches up, so the high watermark moves
+		defer later(100*time.Millisecond, func() { // broker 3 catches up, so the high watermark moves
 			ask[*kmsg.FetchResponse](t, c.peer(1), fetch(3, 1, 0))
-		})
-		time.AfterFunc(300*time.Millisecond, func() {
+		})()
+		defer later(300*time.Millisecond, func() {
 			produced1(t, c.client(1), produceRequest(9, "orders", [16]byte{}, 0, 1, one("y")))
-		})
+		})()
 		begin := time.Now()
 		a := fetched1(t, ask[*kmsg.FetchResponse](t, c.peer(1), fetch(2, 1, 1000)))
 		require.Equal(t, 300*time.Millisecond, time.Since(begin))
@@ -422,12 +422,12 @@ func TestFetchNoticesALostLeadership(t *testing.T) {
 
 		req := fetchRequest(18, topic, 0)
 		req.MaxWaitMillis = 60000
-		time.AfterFunc(time.Second, func() {
+		defer later(time.Second, func() {
 			elect := kmsg.NewPtrElectLeadersRequest()
 			elect.Version = 2
 			resp := ask[*kmsg.ElectLeadersResponse](t, c.client(1), elect)
 			require.Zero(t, resp.ErrorCode)
-		})
+		})()
 		begin := time.Now()
 		resp := ask[*kmsg.FetchResponse](t, c.client(1), req)
 		a := fetched1(t, resp)

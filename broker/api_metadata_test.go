@@ -30,7 +30,7 @@ func askMetadata(t *testing.T, client *wire.Client, req *kmsg.MetadataRequest) *
 func TestMetadataInEveryVersion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := startCluster(t, 3, "auto.create.topics.enable=false")
-		topic := c.createTopic("orders", [][]int32{{2, 1, 3}, {3, 2}})
+		topic := c.createTopic("orders", [][]int32{{2, 1, 3}, {3, 2, 1}})
 		c.createTopic("returns", [][]int32{{1}})
 		for version := int16(0); version <= 13; version++ {
 			client := c.client(2)
@@ -109,14 +109,15 @@ func TestMetadataNamesTheListenersAddresses(t *testing.T) {
 func TestG18_ControllerAndBrokersAreAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := startCluster(t, 3)
-		c.createTopic("orders", [][]int32{{3}, {3, 2}})
+		c.createTopic("lost", [][]int32{{3}})
+		c.createTopic("moved", [][]int32{{3, 2}})
 		c.brokers[3].kill()
 		for _, id := range []int32{1, 2} {
 			c.await(c.brokers[id], "broker 3 is fenced", func(im *metadata.Image) bool { b, _ := im.Broker(3); return b.Fenced })
-			resp := askMetadata(t, c.client(id), metadataRequest(9, "orders"))
+			resp := askMetadata(t, c.client(id), metadataRequest(9, "lost", "moved"))
 			require.Equal(t, id, resp.ControllerID)
 			require.Len(t, resp.Brokers, 2)
-			lost, moved := resp.Topics[0].Partitions[0], resp.Topics[0].Partitions[1]
+			lost, moved := resp.Topics[0].Partitions[0], resp.Topics[1].Partitions[0]
 			require.Equal(t, kerr.LeaderNotAvailable.Code, lost.ErrorCode)
 			require.EqualValues(t, -1, lost.Leader)
 			require.Equal(t, []int32{3}, lost.OfflineReplicas)

@@ -117,7 +117,7 @@ func TestCreateTopicsBadInput(t *testing.T) {
 			"replica twice":       {createRequest(7, "x", 0, 0, assign([]int32{1, 1})), kerr.InvalidReplicaAssignment.Code, ""},
 			"uneven replicas":     {createRequest(7, "x", 0, 0, assign([]int32{1, 2}, []int32{1})), kerr.InvalidReplicaAssignment.Code, ""},
 			"unknown config":      {createRequest(7, "x", 1, 1, config("no.such.config", "1")), kerr.InvalidConfig.Code, "no.such.config"},
-			"config is no number": {createRequest(7, "x", 1, 1, config("retention.ms", "soon")), kerr.InvalidConfig.Code, "retention.ms"},
+			"config is no number": {createRequest(7, "x", 1, 1, config("segment.bytes", "soon")), kerr.InvalidConfig.Code, "segment.bytes"},
 			"config out of range": {createRequest(7, "x", 1, 1, config("min.insync.replicas", "0")), kerr.InvalidConfig.Code, "min.insync.replicas"},
 		} {
 			a := created1(t, c.client(1), x.req)
@@ -222,14 +222,14 @@ func TestElectLeadersInEveryVersion(t *testing.T) {
 
 func TestDescribeConfigsInEveryVersion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := startCluster(t, 2, "max.message.bytes=5000", "num.partitions=7")
-		c.createTopic("orders", [][]int32{{1}}, "retention.ms=1000")
+		c := startCluster(t, 2, "message.max.bytes=5000", "num.partitions=7")
+		c.createTopic("orders", [][]int32{{1}}, "flush.messages=1000")
 		for version := range int16(5) {
 			req := kmsg.NewPtrDescribeConfigsRequest()
 			req.Version, req.IncludeSynonyms, req.IncludeDocumentation = version, true, true
 			req.Resources = []kmsg.DescribeConfigsRequestResource{
 				{ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: "orders"},
-				{ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: "orders", ConfigNames: []string{"retention.ms", "nonsense"}},
+				{ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: "orders", ConfigNames: []string{"flush.messages", "nonsense"}},
 				{ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: "ghosts"},
 				{ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: "a b"},
 				{ResourceType: kmsg.ConfigResourceTypeBroker, ResourceName: "1"},
@@ -250,7 +250,7 @@ func TestDescribeConfigsInEveryVersion(t *testing.T) {
 			require.Empty(t, resp.Resources[6].Configs)
 
 			retention := resp.Resources[1].Configs[0]
-			require.Equal(t, []any{"retention.ms", "1000", false}, []any{retention.Name, *retention.Value, retention.IsDefault})
+			require.Equal(t, []any{"flush.messages", "1000", false}, []any{retention.Name, *retention.Value, retention.IsDefault})
 			find := func(resource int, name string) kmsg.DescribeConfigsResponseResourceConfig {
 				for _, c := range resp.Resources[resource].Configs {
 					if c.Name == name {

@@ -64,7 +64,7 @@ func TestKgoProducesAndConsumesAcrossAFailover(t *testing.T) {
 func TestKadmDescribesTheCluster(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := startCluster(t, 2)
-		c.createTopic("orders", [][]int32{{1, 2}, {2, 1}}, "retention.ms=1000")
+		c.createTopic("orders", [][]int32{{1, 2}, {2, 1}}, "flush.messages=1000")
 		mustProduce(t, c.client(1), "orders", "a", "b")
 		client := c.kgo()
 		defer closeKgo(client)
