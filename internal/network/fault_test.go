@@ -450,3 +450,19 @@ func TestWrongAddresses(t *testing.T) {
 	require.ErrorIs(t, err, net.ErrClosed)
 	n.Cut(clients, broker)() // nothing to do, nothing breaks
 }
+
+func TestWhatHasArrivedOutlivesAReset(t *testing.T) {
+	bubble(t, func(t *testing.T, n *Network) {
+		client, server := pairOn(t, n, "memory")
+		say(t, server, "arrived,")
+		n.Latency(clients, broker, time.Second, 0)
+		say(t, server, "under way")
+		n.Host("broker-1").Kill()
+		got := make([]byte, 100)
+		m, err := client.Read(got)
+		require.NoError(t, err)
+		require.Equal(t, "arrived,", string(got[:m]))
+		_, err = client.Read(got)
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+	})
+}
