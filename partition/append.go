@@ -79,7 +79,7 @@ func (l *Log) AppendAsFollower(batches []byte, leaderEpoch int32) (AppendInfo, e
 	}
 	next, epoch := end, l.LatestEpoch()
 	for b := range Batches(whole) {
-		if b.BaseOffset() < next || b.BaseOffset() > next && !cfg.Compacted || b.LeaderEpoch() < epoch {
+		if b.BaseOffset() < next || b.BaseOffset() > next && !l.gaps.Load() || b.LeaderEpoch() < epoch {
 			return AppendInfo{}, l.refuse(metadata.ErrCorruptMessage, "offset %d of epoch %d fetched after offset %d of epoch %d",
 				b.BaseOffset(), b.LeaderEpoch(), next-1, epoch)
 		}

@@ -8,7 +8,8 @@ import (
 )
 
 // Config is what a log is told of its topic, with the names of Kafka's configs.
-// A zero means Kafka's default.
+// A zero means Kafka's default; ConfigOf says 1 for a zero that was meant, which
+// comes to the same: a byte, or less than a millisecond.
 type Config struct {
 	SegmentBytes       int    // segment.bytes: a segment is rolled before it grows above this
 	IndexIntervalBytes int    // index.interval.bytes: between two entries of the offset index
@@ -16,7 +17,7 @@ type Config struct {
 	MaxMessageBytes    int    // max.message.bytes: of a batch from a client, as it is stored
 	CompressionType    string // compression.type: "producer" leaves batches as they came
 
-	Compacted     bool // cleanup.policy has compact: records need keys, and offsets may have gaps
+	Compacted     bool // cleanup.policy has compact: records need keys, and offsets may be missing
 	LogAppendTime bool // message.timestamp.type: the leader's clock decides, not the client's
 
 	TimestampBeforeMax time.Duration // message.timestamp.before.max.ms
@@ -39,14 +40,14 @@ type Config struct {
 func ConfigOf(t metadata.TopicConfig) Config {
 	return Config{
 		SegmentBytes:       t.SegmentBytes,
-		IndexIntervalBytes: t.IndexIntervalBytes,
+		IndexIntervalBytes: max(1, t.IndexIntervalBytes),
 		SegmentIndexBytes:  t.SegmentIndexBytes,
-		MaxMessageBytes:    t.MaxMessageBytes,
+		MaxMessageBytes:    max(1, t.MaxMessageBytes),
 		CompressionType:    t.CompressionType,
 		Compacted:          t.CleanupPolicy.Compact(),
 		LogAppendTime:      t.LogAppendTime,
-		TimestampBeforeMax: t.TimestampBeforeMax,
-		TimestampAfterMax:  t.TimestampAfterMax,
+		TimestampBeforeMax: max(1, t.TimestampBeforeMax),
+		TimestampAfterMax:  max(1, t.TimestampAfterMax),
 		FlushMessages:      t.FlushMessages,
 		FlushInterval:      t.FlushInterval,
 	}

@@ -20,6 +20,9 @@ type Log struct {
 	fs  vfs.FS
 	dir string
 	cfg atomic.Pointer[Config]
+	// gaps says that offsets may be missing between batches: the topic is compacted,
+	// or was since the log was opened. Otherwise a gap is damage.
+	gaps atomic.Bool
 
 	// writer is the slot that whoever changes the log holds. It is no mutex because
 	// it spans disk calls, which may take long or wait while a node is paused.
@@ -78,6 +81,9 @@ func (l *Log) open() (Recovery, error) {
 // SetConfig changes what the next appends go by.
 func (l *Log) SetConfig(cfg Config) {
 	cfg = cfg.withDefaults()
+	if cfg.Compacted {
+		l.gaps.Store(true)
+	}
 	l.cfg.Store(&cfg)
 }
 

@@ -36,7 +36,7 @@ func (l *Log) read(buf []byte, from, limit int64, maxBytes int, atLeastOne bool)
 	if from < start || from > end {
 		return nil, l.refuse(metadata.ErrOffsetOutOfRange, "offset %d is not in %d to %d", from, start, end)
 	}
-	r := reading{from: from, limit: min(limit, end), left: maxBytes, must: atLeastOne}
+	r := reading{from: from, limit: min(limit, end), end: end, left: maxBytes, must: atLeastOne, gaps: l.gaps.Load()}
 	segments := *l.segments.Load()
 	i, found := slices.BinarySearchFunc(segments, from, compareBase)
 	if !found && i > 0 {
@@ -81,8 +81,10 @@ func (l *Log) readError(err error) error {
 // A reading is what is still to be read, from one segment to the next.
 type reading struct {
 	from, limit int64
-	left        int  // bytes that may still be returned
-	must        bool // the next batch, however large
+	end         int64 // the log's
+	left        int   // bytes that may still be returned
+	must        bool  // the next batch, however large
+	gaps        bool  // the next batch may begin above from
 }
 
 // segment appends what s holds of the reading to buf. more is true if it took
@@ -137,8 +139,11 @@ func (r *reading) take(chunk []byte, s *segment, at, stop int64) (taken int, err
 		if b.Size() > stop-position {
 			return taken, s.corrupt(position, "it ends within a batch")
 		}
-		if b.NextOffset() <= r.from {
-			return taken, s.corrupt(position, "its offsets go back")
+		if b.NextOffset() <= r.from || b.BaseOffset() > r.from && !r.gaps {
+			return taken, s.corrupt(position, "its offset is not the next one")
+		}
+		if b.BaseOffset() < r.end && b.NextOffset() > r.end {
+			return taken, s.corrupt(position, "its offsets reach over the end of the log")
 		}
 		if b.NextOffset() > r.limit || b.Size() > int64(len(b)) {
 			return taken, nil

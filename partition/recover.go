@@ -24,9 +24,9 @@ type Recovery struct {
 // A recovery is Open's walk over all batches, from the first to the last good one.
 // What it learns on the way becomes the log's state.
 type recovery struct {
-	log     *Log
-	compact bool // offsets may have gaps
-	buf     []byte
+	log  *Log
+	gaps bool // offsets may be missing between batches
+	buf  []byte
 
 	next     int64 // offset that the next batch must have
 	epochs   epochStarts
@@ -41,7 +41,7 @@ func (l *Log) recover() (Recovery, error) {
 	if err != nil {
 		return Recovery{}, err
 	}
-	r := recovery{log: l, compact: l.cfg.Load().Compacted, buf: make([]byte, 64<<10)}
+	r := recovery{log: l, gaps: l.gaps.Load(), buf: make([]byte, 64<<10)}
 	defer func() { l.segments.Store(&r.segments) }()
 	for i, base := range bases {
 		intact, err := r.open(base, bases[i+1:])
@@ -105,7 +105,7 @@ func (r *recovery) open(base int64, following []int64) (intact bool, err error) 
 	case base < r.next:
 		r.corrupt(segmentName(l.dir, base, logSuffix), 0, "it begins below the end of the segment before")
 		return false, nil
-	case base > r.next && !r.compact:
+	case base > r.next && !r.gaps:
 		r.corrupt(segmentName(l.dir, base, logSuffix), 0, "the records before it are missing")
 		return false, nil
 	default:
@@ -181,7 +181,7 @@ func (r *recovery) refuses(h Batch, room int64) string {
 		return "it ends within a batch"
 	case h.BaseOffset() < r.next:
 		return fmt.Sprintf("offset %d follows offset %d", h.BaseOffset(), r.next-1)
-	case h.BaseOffset() > r.next && !r.compact:
+	case h.BaseOffset() > r.next && !r.gaps:
 		return fmt.Sprintf("offset %d follows offset %d", h.BaseOffset(), r.next-1)
 	case h.LeaderEpoch() < r.epochs.latest():
 		return fmt.Sprintf("epoch %d follows epoch %d", h.LeaderEpoch(), r.epochs.latest())

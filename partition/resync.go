@@ -62,5 +62,5 @@ func (r *recovery) hunt(s *segment, from, size int64) (bool, error) {
 
 // plausible reports whether a header is worth the work of computing a checksum.
 func (r *recovery) plausible(h Batch, room int64) bool {
-	return h.headerFault() == "" && h.Size() <= room && (r.compact || h.LastOffsetDelta()+1 == h.Count())
+	return h.headerFault() == "" && h.Size() <= room && (r.gaps || h.LastOffsetDelta()+1 == h.Count())
 }
