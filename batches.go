@@ -17,10 +17,11 @@ type Batch struct {
 // Batches describes what this broker's replica stores in [from, to), committed or
 // not, without the protocol and whether or not it leads. The first batch may
 // begin before from, the last end after to. Replicas that agree return the same.
+// The broker must run: a paused one's disk holds still.
 func (b *Broker) Batches(topic string, partition int32, from, to int64) ([]Batch, error) {
-	run, ok := b.running()
-	if !ok {
-		return nil, b.mustBeUp()
+	run, _ := b.running()
+	if state := b.now(); state != Running {
+		return nil, fmt.Errorf("%s cannot be read: it is %s", b.words(), state)
 	}
 	t := run.Image().TopicByName(topic)
 	if t == nil {

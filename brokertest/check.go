@@ -103,7 +103,7 @@ func (c *C) replica(p brokersim.PartitionState, r brokersim.ReplicaState, before
 	from := max(r.LogStart, r.HW-mostRecords)
 	batches, err := c.Cluster.Broker(r.Broker).Batches(p.Topic, p.Partition, from, r.HW)
 	if err != nil {
-		return v // it went down or truncated meanwhile
+		return v // it is paused, went down or truncated meanwhile
 	}
 	for _, b := range batches {
 		v.Batches = append(v.Batches, invariant.Batch{Base: b.BaseOffset, Last: b.LastOffset, Epoch: b.LeaderEpoch, Bytes: b.Bytes, Sum: b.Sum})
