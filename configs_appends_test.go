@@ -24,10 +24,12 @@ var effectsOnAppends = []effect{
 		},
 	},
 	{
-		config: "max.message.bytes", value: "1000", without: "", with: "MESSAGE_TOO_LARGE",
+		config: "max.message.bytes", value: "1000", without: [2]string{}, with: [2]string{"", "MESSAGE_TOO_LARGE"},
 		look: func(t *testing.T, c *brokertest.C) any {
-			require.NoError(t, write(t, c, kgo.StringRecord(strings.Repeat("x", 900))))
-			return refusal(write(t, c, kgo.StringRecord(strings.Repeat("x", 1000))))
+			return [2]string{
+				refusal(write(t, c, kgo.StringRecord(strings.Repeat("x", 900)))),
+				refusal(write(t, c, kgo.StringRecord(strings.Repeat("x", 1000)))),
+			}
 		},
 	},
 	{
@@ -47,17 +49,15 @@ var effectsOnAppends = []effect{
 		},
 	},
 	{
-		config: "message.timestamp.before.max.ms", value: "60000", without: "", with: "INVALID_TIMESTAMP",
+		config: "message.timestamp.before.max.ms", value: "60000", without: [2]string{}, with: [2]string{"", "INVALID_TIMESTAMP"},
 		look: func(t *testing.T, c *brokertest.C) any {
-			require.NoError(t, write(t, c, &kgo.Record{Value: []byte("x"), Timestamp: time.Now().Add(-59 * time.Second)}))
-			return refusal(write(t, c, &kgo.Record{Value: []byte("x"), Timestamp: time.Now().Add(-61 * time.Second)}))
+			return [2]string{writeFrom(t, c, -59*time.Second), writeFrom(t, c, -61*time.Second)}
 		},
 	},
 	{
-		config: "message.timestamp.after.max.ms", value: "60000", without: "", with: "INVALID_TIMESTAMP",
+		config: "message.timestamp.after.max.ms", value: "60000", without: [2]string{}, with: [2]string{"", "INVALID_TIMESTAMP"},
 		look: func(t *testing.T, c *brokertest.C) any {
-			require.NoError(t, write(t, c, &kgo.Record{Value: []byte("x"), Timestamp: time.Now().Add(59 * time.Second)}))
-			return refusal(write(t, c, &kgo.Record{Value: []byte("x"), Timestamp: time.Now().Add(62 * time.Second)}))
+			return [2]string{writeFrom(t, c, 59*time.Second), writeFrom(t, c, 61*time.Second)}
 		},
 	},
 	{
@@ -110,6 +110,12 @@ func write(t *testing.T, c *brokertest.C, records ...*kgo.Record) error {
 		}
 	}
 	return nil
+}
+
+// writeFrom writes a record whose timestamp is that far from now, and returns the refusal.
+func writeFrom(t *testing.T, c *brokertest.C, away time.Duration) string {
+	t.Helper()
+	return refusal(write(t, c, &kgo.Record{Value: []byte("x"), Timestamp: time.Now().Add(away)}))
 }
 
 // read reads the first n records.

@@ -34,17 +34,42 @@ var effects = slices.Concat(effectsOnAppends, effectsOnFiles, effectsOnReplicas,
 func TestEveryConfigHasItsEffect(t *testing.T) {
 	for _, e := range effects {
 		t.Run(e.config, func(t *testing.T) {
-			for where, set := range e.places(t) {
-				t.Run(where, func(t *testing.T) {
-					brokertest.Virtual(t, func(t *testing.T) {
-						c := brokertest.Start(t, brokersim.Brokers(max(1, e.brokers)), brokersim.Coordinators(1),
-							brokersim.BrokerConfig(set.broker...), brokersim.Topic("orders", 1, max(1, e.rf), append(set.topic, e.beside...)...))
-						require.Equal(t, set.want, e.look(t, c))
-					})
-				})
+			for where, p := range e.places(t) {
+				t.Run(where, func(t *testing.T) { e.check(t, p) })
 			}
 		})
 	}
+}
+
+// Zero is a value and not the absence of one.
+func TestZeroHasItsEffect(t *testing.T) {
+	for config, want := range map[string]any{
+		"flush.ms":                               "kept",
+		"index.interval.bytes":                   9,
+		"message.timestamp.after.max.ms":         [2]string{"INVALID_TIMESTAMP", "INVALID_TIMESTAMP"},
+		"message.timestamp.before.max.ms":        [2]string{"INVALID_TIMESTAMP", "INVALID_TIMESTAMP"},
+		"max.message.bytes":                      [2]string{"MESSAGE_TOO_LARGE", "MESSAGE_TOO_LARGE"},
+		"replica.fetch.max.bytes":                "one batch a fetch",
+		"leader.imbalance.per.broker.percentage": preferred,
+	} {
+		t.Run(config, func(t *testing.T) {
+			e := effects[slices.IndexFunc(effects, func(e effect) bool { return e.config == config })]
+			p := place{topic: []string{config + "=0"}, want: want}
+			if _, ok := brokerDefaults(t)[config]; !ok {
+				p.topic, p.broker = nil, p.topic
+			}
+			e.check(t, p)
+		})
+	}
+}
+
+// check looks at a cluster of its own, in virtual time.
+func (e effect) check(t *testing.T, p place) {
+	brokertest.Virtual(t, func(t *testing.T) {
+		c := brokertest.Start(t, brokersim.Brokers(max(1, e.brokers)), brokersim.Coordinators(1),
+			brokersim.BrokerConfig(p.broker...), brokersim.Topic("orders", 1, max(1, e.rf), append(p.topic, e.beside...)...))
+		require.Equal(t, p.want, e.look(t, c))
+	})
 }
 
 // A place is somewhere that a config can be set, and what is seen of it there.

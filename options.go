@@ -74,7 +74,7 @@ func BrokerConfig(kv ...string) Option {
 func Racks(racks ...string) Option { return option(func(c *config) { c.racks = racks }) }
 
 // KafkaTimings takes Kafka's own defaults for the timings that are shorter here
-// (session 9 s, heartbeat 2 s, replica lag 30 s, group delay 3 s). What
+// (session 9 s, heartbeat 2 s, replica lag 30 s). What
 // BrokerConfig says still wins.
 func KafkaTimings() Option { return option(func(c *config) { c.kafkaTimings = true }) }
 

@@ -95,10 +95,5 @@ func (f *flusher) flush(now time.Time) error {
 	return nil
 }
 
-// flushInterval is flush.ms of the replica's topic.
-func (h *hosted) flushInterval() time.Duration {
-	if interval := h.config.Load().FlushInterval; interval > 0 {
-		return interval
-	}
-	return maxFlushInterval
-}
+// flushInterval is flush.ms of the replica's topic; 0 is as soon as can be.
+func (h *hosted) flushInterval() time.Duration { return h.config.Load().FlushInterval }
