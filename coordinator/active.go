@@ -43,7 +43,7 @@ type active struct {
 type handover struct{ epoch, offset int64 }
 
 // newActive takes over: every unfenced broker has a full session from now.
-func newActive(n *Node, term uint64, now time.Time) *active {
+func newActive(n *Node, turn context.Context, term uint64, now time.Time) *active {
 	a := &active{
 		n: n, term: term,
 		// A node may be active again after a restart, so the term is in the seed.
@@ -52,7 +52,7 @@ func newActive(n *Node, term uint64, now time.Time) *active {
 		conns:    map[int32]*wire.Conn{},
 		leaving:  map[int32]handover{},
 	}
-	a.ctx, a.cancel = context.WithCancel(n.ctx)
+	a.ctx, a.cancel = context.WithCancel(turn)
 	im, newest := n.history.latest()
 	a.sessions.note(newest, now)
 	for _, b := range im.Brokers() {

@@ -21,12 +21,23 @@ type fsm struct {
 	config  *metadata.BrokerConfig
 	history *history
 	events  event.Sink
-	node    string
 	logger  *slog.Logger
+	// applied is told of each entry by its receipt.
+	applied func(node int32, number, term uint64, r state.Result)
 }
 
-// Apply carries out one command. Its answer is a state.Result.
+// Apply carries out one entry and tells who waits for it. An entry without data changes nothing.
 func (f *fsm) Apply(l *raft.Log) any {
+	var result state.Result
+	if len(l.Data) > 0 {
+		result = f.command(l)
+	}
+	node, number := parseReceipt(l.Extensions)
+	f.applied(node, number, l.Term, result)
+	return nil
+}
+
+func (f *fsm) command(l *raft.Log) state.Result {
 	cmd, err := state.DecodeCommand(l.Data)
 	if err != nil {
 		// The same on every node, so all of them go on alike.
@@ -36,15 +47,14 @@ func (f *fsm) Apply(l *raft.Log) any {
 	offset, term := int64(l.Index), int32(l.Term)
 	before := f.state.Image()
 	result := f.state.Apply(offset, cmd)
-	var batch []byte
-	if len(result.Deltas) > 0 {
-		batch = wire.MetadataBatch(offset, term, metadata.AppendDeltas(nil, result.Deltas))
+	if len(result.Deltas) == 0 {
+		return result
 	}
 	// Events first: what a broker does about a change comes after the change.
 	if events := eventsOf(before, result); len(events) > 0 {
 		f.events.EmitAt(offset, events...)
 	}
-	f.history.publish(f.state.Image(), term, offset, batch)
+	f.history.publish(f.state.Image(), term, offset, wire.MetadataBatch(offset, term, metadata.AppendDeltas(nil, result.Deltas)))
 	return result
 }
 

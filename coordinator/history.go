@@ -46,15 +46,11 @@ func newHistory(im *metadata.Image) *history {
 	return &history{image: im, changed: make(chan struct{})}
 }
 
-// publish makes a change known to readers. batch is empty if the image is the
-// same but for its offset; nobody is told of that.
+// publish makes a change known to readers.
 func (h *history) publish(im *metadata.Image, term int32, offset int64, batch []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.image = im
-	if len(batch) == 0 {
-		return
-	}
 	h.entries = append(h.entries, entry{offset, batch})
 	h.bytes += len(batch)
 	h.newest, h.term = offset, term

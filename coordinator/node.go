@@ -75,6 +75,8 @@ type Node struct {
 	quorum    *quorum
 	slots     chan struct{} // one for each command that is under way
 
+	submissions submissions
+
 	closing sync.Once
 	closed  chan struct{}
 
@@ -117,12 +119,18 @@ func newNode(cfg Config) *Node {
 	n := &Node{
 		cfg: cfg, name: event.CoordinatorNode(cfg.ID),
 		logger: cfg.Logger.With("node", event.CoordinatorNode(cfg.ID)), events: cfg.Events,
-		quorum: newQuorum(), slots: make(chan struct{}, maxCommands), closed: make(chan struct{}),
+		slots: make(chan struct{}, maxCommands), closed: make(chan struct{}),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.quorum = newQuorum(n.ctx)
 	st := state.New(cfg.ClusterID, cfg.Broker)
 	n.history = newHistory(st.Image())
-	n.fsm = &fsm{state: st, config: cfg.Broker, history: n.history, events: cfg.Events, node: n.name, logger: n.logger}
+	n.fsm = &fsm{state: st, config: cfg.Broker, history: n.history, events: cfg.Events, logger: n.logger,
+		applied: func(node int32, number, term uint64, r state.Result) {
+			if node == cfg.ID {
+				n.submissions.applied(number, term, r)
+			}
+		}}
 	n.stream = newStream(cfg.Raft, n.peer(cfg.ID).Raft, cfg.Dial)
 	n.server = wire.NewServer(wire.ServerConfig{
 		Listener: cfg.RPC, Name: metadata.InternalListener, Handler: n, Versions: acceptedVersions,

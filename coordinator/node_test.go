@@ -376,10 +376,10 @@ func TestS26S52DeposedNodeDecidesNothing(t *testing.T) {
 		}
 		heal := r.net.Cut([]string{old.name}, others)
 		begin := time.Now()
-		_, err := old.propose(b.ctx, state.FenceBroker{ID: 1, Epoch: b.epoch.Load(), Reason: "a zombie says so"})
+		_, err := old.propose(a.ctx, state.FenceBroker{ID: 1, Epoch: b.epoch.Load(), Reason: "a zombie says so"})
 		require.ErrorIs(t, err, metadata.ErrNotController)
 		require.Less(t, time.Since(begin), 1100*time.Millisecond)
-		require.ErrorIs(t, old.verify(), metadata.ErrNotController)
+		require.ErrorIs(t, old.verify(a.ctx), metadata.ErrNotController)
 		q := kmsg.NewPtrDescribeQuorumRequest()
 		require.ErrorIs(t, wire.Err(a.describeQuorum(q).(*kmsg.DescribeQuorumResponse).ErrorCode), metadata.ErrNotController)
 		fresh := r.activeBut(old.cfg.ID)
@@ -452,7 +452,7 @@ func TestCloseWhilePausedOrCut(t *testing.T) {
 
 		next := r.activeBut(old.cfg.ID)
 		r.net.Cut([]string{next.name}, []string{event.CoordinatorNode(1), event.CoordinatorNode(2), event.CoordinatorNode(3), "broker-1"})
-		go next.propose(b.ctx, state.BeginShutdown{ID: 1, Epoch: b.epoch.Load()})
+		go next.propose(next.active.Load().ctx, state.BeginShutdown{ID: 1, Epoch: b.epoch.Load()})
 		time.Sleep(100 * time.Millisecond)
 		begin = time.Now()
 		require.NoError(t, next.Close())

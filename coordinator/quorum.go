@@ -1,6 +1,9 @@
 package coordinator
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // noNode stands for a coordinator node that is not known.
 const noNode int32 = -1
@@ -8,24 +11,30 @@ const noNode int32 = -1
 // quorum is what Raft says of who leads, kept where nobody who asks can hold Raft
 // up. Safe for concurrent use.
 type quorum struct {
+	parent context.Context // of every turn
+	turned chan struct{}   // one slot: this node gained or lost the leadership
+
 	mu      sync.Mutex
-	turn    uint64        // counts this node's gains and losses of leadership
-	leading bool          // after the newest of them
-	turned  chan struct{} // one slot: turn has changed
+	leading bool
+	turn    context.Context // ends at the next gain or loss
+	end     context.CancelFunc
 	known   int32         // the node that leads, as far as this one knows
 	before  int32         // the one that led before it
 	news    chan struct{} // closed and replaced when known changes, or readiness does
 }
 
-func newQuorum() *quorum {
-	return &quorum{turned: make(chan struct{}, 1), known: noNode, before: noNode, news: make(chan struct{})}
+func newQuorum(parent context.Context) *quorum {
+	q := &quorum{parent: parent, turned: make(chan struct{}, 1), known: noNode, before: noNode, news: make(chan struct{})}
+	q.turn, q.end = context.WithCancel(parent)
+	return q
 }
 
 // lead notes that this node gained or lost the leadership.
 func (q *quorum) lead(leading bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.turn++
+	q.end()
+	q.turn, q.end = context.WithCancel(q.parent)
 	q.leading = leading
 	select {
 	case q.turned <- struct{}{}:
@@ -33,8 +42,8 @@ func (q *quorum) lead(leading bool) {
 	}
 }
 
-// mine reports whether this node leads, and the turn to tell a later leadership from this one.
-func (q *quorum) mine() (turn uint64, leading bool) {
+// mine reports whether this node leads, with a context that ends when that changes.
+func (q *quorum) mine() (turn context.Context, leading bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.turn, q.leading

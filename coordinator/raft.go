@@ -3,16 +3,12 @@ package coordinator
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
-	"github.com/brokersim/brokersim/coordinator/state"
 	"github.com/brokersim/brokersim/event"
-	"github.com/brokersim/brokersim/metadata"
 )
 
 // startRaft begins Raft on the node's store, stream and fsm.
@@ -138,20 +134,16 @@ func (n *Node) lead() {
 }
 
 // takeOver makes this node the active coordinator once its fsm holds all that was
-// committed before. nil if it lost the leadership again, which is another turn.
-func (n *Node) takeOver(turn uint64) *active {
-	r := n.raft.Load()
-	if err := r.Barrier(0).Error(); err != nil {
+// committed before. nil if it lost the leadership again: turn has ended then.
+func (n *Node) takeOver(turn context.Context) *active {
+	if _, err := n.submit(turn, nil); err != nil {
 		return nil
 	}
-	term := r.CurrentTerm()
-	if n.cfg.Gate.Pass() != nil {
+	term := n.raft.Load().CurrentTerm()
+	if n.cfg.Gate.Pass() != nil || turn.Err() != nil {
 		return nil
 	}
-	if now, _ := n.quorum.mine(); now != turn {
-		return nil
-	}
-	a := newActive(n, term, time.Now())
+	a := newActive(n, turn, term, time.Now())
 	n.active.Store(a)
 	a.spawn(a.watch)
 	e := event.Event{Kind: event.CoordinatorActive, Node: n.name, Part: -1, Data: map[string]any{"term": term}}
@@ -205,37 +197,4 @@ func (n *Node) campaign() {
 	if err := n.transport.TimeoutNow(serverID(self.ID), raft.ServerAddress(self.Raft), req, &raft.TimeoutNowResponse{}); err != nil {
 		n.logger.Warn("could not campaign", "error", err)
 	}
-}
-
-// propose commits one command and returns what it did. The error is
-// ErrNotController whenever the outcome is not known: the command may have been
-// carried out, may be yet, or never will be.
-func (n *Node) propose(ctx context.Context, c state.Command) (state.Result, error) {
-	select {
-	case n.slots <- struct{}{}:
-		defer func() { <-n.slots }()
-	case <-ctx.Done():
-		return state.Result{}, fmt.Errorf("%w: %w", metadata.ErrNotController, ctx.Err())
-	}
-	f := n.raft.Load().Apply(state.EncodeCommand(c), n.cfg.RaftTimeout)
-	if err := f.Error(); err != nil {
-		return state.Result{}, fmt.Errorf("%w: %w", metadata.ErrNotController, err)
-	}
-	result, ok := f.Response().(state.Result)
-	if !ok {
-		return state.Result{}, fmt.Errorf("%w: %w", metadata.ErrNotController, errNoAnswer)
-	}
-	return result, result.Err
-}
-
-var errNoAnswer = errors.New("the state gave no answer")
-
-// verify reports, as an error, that this node may have been deposed by the time
-// that it was asked. Call it after reading what is to be answered: a read before it
-// was then the newest there is.
-func (n *Node) verify() error {
-	if err := n.raft.Load().VerifyLeader().Error(); err != nil {
-		return fmt.Errorf("%w: %w", metadata.ErrNotController, err)
-	}
-	return nil
 }

@@ -14,7 +14,7 @@ import (
 
 func (a *active) describeQuorum(req *kmsg.DescribeQuorumRequest) kmsg.Response {
 	_, newest := a.n.history.latest()
-	if err := a.n.verify(); err != nil {
+	if err := a.n.verify(a.ctx); err != nil {
 		return wire.ErrorAnswer(req, wire.Code(err))
 	}
 	resp := req.ResponseKind().(*kmsg.DescribeQuorumResponse)

@@ -109,7 +109,7 @@ func (a *active) take(s step, b metadata.Broker) error {
 // release makes sure that the cluster does without a broker.
 func (a *active) release(b metadata.Broker) error {
 	if b.Fenced {
-		return a.n.verify()
+		return a.n.verify(a.ctx)
 	}
 	_, err := a.n.propose(a.ctx, state.FenceBroker{ID: b.ID, Epoch: b.Epoch, Reason: "it has shut down"})
 	return err
