@@ -30,7 +30,7 @@ var picture = map[string]string{
 	"replication":        "partition metadata event internal/gate",
 	"partition":          "metadata internal/vfs internal/codec github.com/twmb/franz-go/pkg/kmsg",
 	"wire":               "metadata github.com/twmb/franz-go/pkg/kmsg github.com/twmb/franz-go/pkg/kerr",
-	"internal/codec":     "github.com/klauspost/compress/... github.com/pierrec/lz4/...",
+	"internal/codec":     "github.com/twmb/franz-go/pkg/kgo github.com/klauspost/compress/... github.com/pierrec/lz4/...",
 	"coordinator/state":  "metadata",
 	"consumergroup":      "metadata",
 	"event":              "metadata",
