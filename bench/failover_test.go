@@ -18,30 +18,44 @@ import (
 // settings, three brokers, six partitions, replication factor three, real time,
 // TCP. One leader is lost under a load of one record a millisecond; the time runs
 // to the first ack of a record that was placed afterwards in one of its partitions.
-// Death is a killed process (connections refused), silence a loss of power.
+//
+// By death: the process is killed, and the coordinator finds that its port refuses
+// connections. By silence: it is killed while the coordinator cannot reach it, and
+// so has to wait for the session's end. By power loss nobody's connection breaks,
+// the client's no more than the coordinator's: then its own timeouts are what counts,
+// here 300 ms for a produce and 500 ms for the answer to come after that.
 func BenchmarkFailover(b *testing.B) {
-	ways := []struct {
+	kill := (*brokersim.Broker).Kill
+	for _, way := range []struct {
 		name string
-		end  func(*brokersim.Broker) error
-	}{
-		{"by=death", (*brokersim.Broker).Kill},
-		{"by=silence", (*brokersim.Broker).PowerOff},
-	}
-	clients := []struct {
-		name string
+		loss loss
 		opts []kgo.Opt
 	}{
-		{"client=tuned", tuned()},
-		{"client=default", nil},
-	}
-	for _, way := range ways {
-		for _, client := range clients {
-			b.Run(way.name+"/"+client.name, func(b *testing.B) { failover(b, way.end, client.opts) })
-		}
+		{"by=death/client=tuned", loss{end: kill}, tuned()},
+		{"by=death/client=default", loss{end: kill}, nil},
+		{"by=silence/client=tuned", loss{end: kill, unseen: true}, tuned()},
+		{"by=silence/client=default", loss{end: kill, unseen: true}, nil},
+		{"by=power-loss/client=tuned", loss{end: (*brokersim.Broker).PowerOff}, append(tuned(),
+			kgo.ProduceRequestTimeout(300*time.Millisecond), kgo.RequestTimeoutOverhead(500*time.Millisecond))},
+	} {
+		b.Run(way.name, func(b *testing.B) { failover(b, way.loss, way.opts) })
 	}
 }
 
-func failover(b *testing.B, end func(*brokersim.Broker) error, opts []kgo.Opt) {
+// A loss is how a broker goes.
+type loss struct {
+	end    func(*brokersim.Broker) error
+	unseen bool // the coordinator cannot reach it
+}
+
+func (l loss) of(c *brokertest.C, broker *brokersim.Broker) error {
+	if l.unseen {
+		c.Net().Cut([]brokersim.End{brokersim.B(broker.ID())}, []brokersim.End{brokersim.Q(1), brokersim.Q(2), brokersim.Q(3)})
+	}
+	return l.end(broker)
+}
+
+func failover(b *testing.B, loss loss, opts []kgo.Opt) {
 	c := brokertest.Start(b, brokersim.Topic(topic, 6, 3))
 	l := startLoad(b, c, opts...)
 	l.firstAfter(b, time.Now(), []int32{0, 1, 2, 3, 4, 5})
@@ -51,12 +65,13 @@ func failover(b *testing.B, end func(*brokersim.Broker) error, opts []kgo.Opt) {
 		victim := c.Leader(topic, 0)
 		before := c.Snapshot()
 		crash := time.Now()
-		require.NoError(b, end(victim))
+		require.NoError(b, loss.of(c, victim))
 		first := l.firstAfter(b, crash, ledBy(before, victim.ID()))
 		whole = append(whole, first.acked.Sub(crash))
 		sinceFencing = append(sinceFencing, first.acked.Sub(fencedAt(b, c, before.Seq, victim.ID())))
 
 		b.StopTimer()
+		c.Heal()
 		require.NoError(b, victim.Start())
 		c.Must(brokersim.FullISR())
 		l.forget()
