@@ -21,8 +21,16 @@ func eventsOf(before *metadata.Image, r state.Result) []event.Event {
 	for _, e := range r.Elections {
 		events = append(events, electionEvent(e, because))
 	}
+	var epochs map[metadata.TopicPartition]int32
+	if len(because) == 0 && len(r.ISRs) > 0 {
+		epochs = leaderEpochs(r.Deltas) // without a broker behind them they are their leaders' doing
+	}
 	for _, c := range r.ISRs {
-		events = append(events, isrEvents(c, because, r.Deltas)...)
+		why := because
+		if epochs != nil {
+			why = []event.Key{event.LeaderKey(c.Topic, c.ID.Partition, epochs[c.ID])}
+		}
+		events = append(events, isrEvents(c, why)...)
 	}
 	return append(events, topicEvents(before, r)...)
 }
@@ -60,12 +68,8 @@ func electionEvent(e state.Election, because []event.Key) event.Event {
 	return ev
 }
 
-// isrEvents tells one partition's change. Without a broker behind it, it is its
-// leader's doing.
-func isrEvents(c state.ISRChange, because []event.Key, deltas []metadata.Delta) []event.Event {
-	if len(because) == 0 {
-		because = []event.Key{event.LeaderKey(c.Topic, c.ID.Partition, leaderEpochIn(deltas, c.ID))}
-	}
+// isrEvents tells one partition's change.
+func isrEvents(c state.ISRChange, because []event.Key) []event.Event {
 	base := event.Event{Topic: c.Topic, Part: c.ID.Partition, Because: because}
 	var events []event.Event
 	add := func(kind event.Kind, data map[string]any) {
@@ -85,13 +89,14 @@ func isrEvents(c state.ISRChange, because []event.Key, deltas []metadata.Delta) 
 	return events
 }
 
-func leaderEpochIn(deltas []metadata.Delta, id metadata.TopicPartition) int32 {
+func leaderEpochs(deltas []metadata.Delta) map[metadata.TopicPartition]int32 {
+	epochs := map[metadata.TopicPartition]int32{}
 	for _, d := range deltas {
-		if p, ok := d.(metadata.PartitionChanged); ok && p.TopicPartition == id {
-			return p.State.LeaderEpoch
+		if p, ok := d.(metadata.PartitionChanged); ok {
+			epochs[p.TopicPartition] = p.State.LeaderEpoch
 		}
 	}
-	return -1
+	return epochs
 }
 
 func topicEvents(before *metadata.Image, r state.Result) []event.Event {

@@ -60,6 +60,7 @@ func (r *rig) close() {
 	for _, b := range r.brokers {
 		b.stop()
 	}
+	r.requireOneHistory()
 	for id := range r.nodes {
 		r.kill(id)
 	}

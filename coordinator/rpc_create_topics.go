@@ -20,9 +20,13 @@ func (a *active) createTopics(req *kmsg.CreateTopicsRequest) (kmsg.Response, err
 	ids, seed := a.draw(len(req.Topics))
 	cmd := state.CreateTopics{Seed: seed, ValidateOnly: req.ValidateOnly}
 	refused := make([]error, len(req.Topics)) // before it came to a command
+	named := map[string]int{}
+	for _, t := range req.Topics {
+		named[t.Topic]++
+	}
 	for i, t := range req.Topics {
 		topic, err := newTopic(t, ids[i])
-		if countNamed(req.Topics, t.Topic) > 1 {
+		if named[t.Topic] > 1 {
 			err = fmt.Errorf("%w: topic %s is there more than once", metadata.ErrInvalidRequest, t.Topic)
 		}
 		if refused[i] = err; err == nil {
@@ -47,16 +51,6 @@ func (a *active) createTopics(req *kmsg.CreateTopicsRequest) (kmsg.Response, err
 		resp.Topics = append(resp.Topics, a.createdTopic(c))
 	}
 	return resp, nil
-}
-
-func countNamed(topics []kmsg.CreateTopicsRequestTopic, name string) int {
-	n := 0
-	for _, t := range topics {
-		if t.Topic == name {
-			n++
-		}
-	}
-	return n
 }
 
 // newTopic translates one topic of the request.

@@ -29,6 +29,7 @@ func (n *Node) fetch(ctx context.Context, req *kmsg.FetchRequest) kmsg.Response 
 		resp.ErrorCode = wire.Code(metadata.ErrInconsistentClusterID)
 		return resp
 	}
+	patience := min(time.Duration(req.MaxWaitMillis)*time.Millisecond, maxFetchWait)
 	for _, t := range req.Topics {
 		rt := kmsg.NewFetchResponseTopic()
 		rt.Topic, rt.TopicID = t.Topic, t.TopicID
@@ -46,7 +47,8 @@ func (n *Node) fetch(ctx context.Context, req *kmsg.FetchRequest) kmsg.Response 
 			case p.Partition != 0:
 				rp.ErrorCode = wire.Code(metadata.ErrUnknownTopicOrPartition)
 			default:
-				n.fetchPartition(ctx, req, p, &rp)
+				n.fetchPartition(ctx, p, &rp, int(req.MaxBytes), patience)
+				patience = 0 // spent
 			}
 			rt.Partitions = append(rt.Partitions, rp)
 		}
@@ -55,13 +57,12 @@ func (n *Node) fetch(ctx context.Context, req *kmsg.FetchRequest) kmsg.Response 
 	return resp
 }
 
-func (n *Node) fetchPartition(ctx context.Context, req *kmsg.FetchRequest, p kmsg.FetchRequestTopicPartition, rp *kmsg.FetchResponseTopicPartition) {
+func (n *Node) fetchPartition(ctx context.Context, p kmsg.FetchRequestTopicPartition, rp *kmsg.FetchResponseTopicPartition, limit int, patience time.Duration) {
 	if p.FetchOffset < 0 {
 		rp.ErrorCode = wire.Code(metadata.ErrOffsetOutOfRange)
 		return
 	}
-	limit := int(min(req.MaxBytes, p.PartitionMaxBytes))
-	r := n.await(ctx, p.FetchOffset, limit, min(time.Duration(req.MaxWaitMillis)*time.Millisecond, maxFetchWait))
+	r := n.await(ctx, p.FetchOffset, min(limit, int(p.PartitionMaxBytes)), patience)
 	rp.HighWatermark, rp.LastStableOffset, rp.LogStartOffset = r.end, r.end, r.start
 	rp.CurrentLeader.LeaderID, rp.CurrentLeader.LeaderEpoch = n.currentLeader()
 	if r.behind {
