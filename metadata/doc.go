@@ -75,7 +75,8 @@
 //
 // configs.go is one table of every config: its type, our default and Kafka's, and the
 // field of [TopicConfig] or [BrokerConfig] that it sets. Nothing else parses or checks
-// one; a name that is not there is [ErrInvalidConfig].
+// one; a name that is not there is [ErrInvalidConfig]. So is one that is there and
+// not in effect yet, and the message tells the two apart; [ConfigDefs] leaves it out.
 //
 // # Encoding
 //
