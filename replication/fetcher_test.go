@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,9 +31,21 @@ type scriptedLeader struct {
 func (s *scriptedLeader) Fetch(ctx context.Context, req FetchRequest) (FetchResponse, error) {
 	s.mu.Lock()
 	s.requests = append(s.requests, req)
-	n := len(s.requests)
+	n, answer := len(s.requests), s.answer
 	s.mu.Unlock()
-	return s.answer(ctx, n, req)
+	return answer(ctx, n, req)
+}
+
+// sent returns the requests so far.
+func (s *scriptedLeader) sent() []FetchRequest {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests)
+}
+
+func (s *scriptedLeader) last() FetchRequest {
+	sent := s.sent()
+	return sent[len(sent)-1]
 }
 
 func (s *scriptedLeader) Close() error { s.closed = true; return nil }
@@ -78,12 +92,12 @@ func standalone(t testing.TB, disk vfs.FS, number int32) *Replica {
 	log, _, err := partition.Open(disk, dir, partition.ConfigOf(*topicConfig(t)))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = log.Close() })
-	image := metadata.NewImage("test")
+	image, config := metadata.NewImage("test"), *topicConfig(t)
 	return NewReplica(ReplicaConfig{
 		Topic: topicName, ID: metadata.TopicPartition{Topic: metadata.UUID{1}, Partition: number}, Self: 2,
 		SelfEpoch: func() int64 { return 20 }, Log: log,
 		Image:      func() *metadata.Image { return image },
-		Config:     func() metadata.TopicConfig { return *topicConfig(t) },
+		Config:     func() metadata.TopicConfig { return config },
 		LagTimeMax: func() time.Duration { return lagTime },
 		Propose:    func(Proposal) {},
 		Failed:     func(err error) { t.Errorf("disk: %v", err) },
@@ -101,12 +115,17 @@ func following(leader, epoch int32) metadata.Partition {
 	return metadata.Partition{Replicas: []int32{1, 2, 3}, ISR: []int32{leader}, Leader: leader, LeaderEpoch: epoch, PartitionEpoch: epoch}
 }
 
-// fetching runs a fetcher of leader 1 until the test ends.
-func fetching(t *testing.T, leader *scriptedLeader, sink event.Sink, g *gate.Gate) *Fetcher {
+// fetching runs a fetcher of leader 1 until the test ends, for replicas that
+// follow it from leader epoch 4 on.
+func fetching(t *testing.T, leader *scriptedLeader, sink event.Sink, g *gate.Gate, replicas ...*Replica) *Fetcher {
 	f := NewFetcher(FetcherConfig{
 		Leader: 1, Endpoint: leader, MaxWait: 500 * time.Millisecond, MaxBytes: 1 << 20, PartitionMaxBytes: 1 << 20,
 		Backoff: time.Second, Gate: g, Events: sink, Node: "broker-2", Seed: 1,
 	})
+	for _, r := range replicas {
+		r.Apply(following(1, 4), time.Now())
+		f.Add(r)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- f.Run(ctx) }()
@@ -128,14 +147,10 @@ func TestAFetcherSaysOnlyWhatIsNew(t *testing.T) {
 			}
 			return poll(ctx, req)
 		}}
-		f := fetching(t, leader, nil, nil)
-		a.Apply(following(1, 4), time.Now())
-		b.Apply(following(1, 4), time.Now())
-		f.Add(a)
-		f.Add(b)
+		fetching(t, leader, nil, nil, a, b)
 		time.Sleep(1600 * time.Millisecond)
 
-		sent := leader.requests
+		sent := leader.sent()
 		require.GreaterOrEqual(t, len(sent), 4)
 		require.True(t, sent[0].Full)
 		require.Len(t, sent[0].Partitions, 2)
@@ -155,22 +170,20 @@ func TestANewLeaderIsAskedAtOnce(t *testing.T) {
 		disk := vfs.NewMem(1)
 		a, b := standalone(t, disk, 0), standalone(t, disk, 1)
 		leader := &scriptedLeader{answer: func(ctx context.Context, _ int, req FetchRequest) (FetchResponse, error) { return poll(ctx, req) }}
-		f := fetching(t, leader, nil, nil)
-		a.Apply(following(1, 4), time.Now())
-		f.Add(a)
+		f := fetching(t, leader, nil, nil, a)
 		time.Sleep(100 * time.Millisecond) // in the middle of a long poll
-		require.Len(t, leader.requests, 1)
+		require.Len(t, leader.sent(), 1)
 		b.Apply(following(1, 4), time.Now())
 		f.Add(b)
 		synctest.Wait()
-		require.Len(t, leader.requests, 2)
-		require.True(t, leader.requests[1].Full, "nobody knows what became of the interrupted one")
-		require.Len(t, leader.requests[1].Partitions, 2)
+		require.Len(t, leader.sent(), 2)
+		require.True(t, leader.sent()[1].Full, "nobody knows what became of the interrupted one")
+		require.Len(t, leader.sent()[1].Partitions, 2)
 
 		time.Sleep(600 * time.Millisecond)
 		f.Remove(a.ID())
 		synctest.Wait()
-		last := leader.requests[len(leader.requests)-1]
+		last := leader.last()
 		require.True(t, last.Full)
 		require.Len(t, last.Partitions, 1)
 		require.Equal(t, b.ID(), last.Partitions[0].ID)
@@ -188,62 +201,59 @@ func TestAnErrorRestsOnePartitionOnly(t *testing.T) {
 			return poll(ctx, req)
 		}}
 		began := time.Now()
-		f := fetching(t, leader, nil, nil)
-		a.Apply(following(1, 4), time.Now())
-		b.Apply(following(1, 4), time.Now())
-		f.Add(a)
-		f.Add(b)
+		f := fetching(t, leader, nil, nil, a, b)
 		synctest.Wait()
-		require.Equal(t, []metadata.TopicPartition{a.ID()}, leader.requests[1].Forgotten, "or the leader would repeat the error")
-		require.Empty(t, leader.requests[1].Partitions)
+		require.Equal(t, []metadata.TopicPartition{a.ID()}, leader.sent()[1].Forgotten, "or the leader would repeat the error")
+		require.Empty(t, leader.sent()[1].Partitions)
 
-		for len(leader.requests[len(leader.requests)-1].Partitions) == 0 {
+		for len(leader.last().Partitions) == 0 {
 			time.Sleep(time.Millisecond)
 		}
 		require.InDelta(t, time.Second, time.Since(began), float64(20*time.Millisecond))
-		again := leader.requests[len(leader.requests)-1]
+		again := leader.last()
 		require.False(t, again.Full)
 		require.Equal(t, a.ID(), again.Partitions[0].ID)
 
 		// A new leader epoch ends the rest.
+		leader.mu.Lock()
 		leader.answer = func(ctx context.Context, _ int, req FetchRequest) (FetchResponse, error) {
 			if len(req.Partitions) > 0 && req.Partitions[0].CurrentLeaderEpoch == 4 {
 				return FetchResponse{Partitions: []FetchedPartition{{ID: a.ID(), Err: metadata.ErrFencedLeaderEpoch}}}, nil
 			}
 			return poll(ctx, req)
 		}
+		leader.mu.Unlock()
 		f.Add(a)
 		synctest.Wait()
 		a.Apply(following(1, 5), time.Now())
 		f.Add(a)
 		synctest.Wait()
-		last := leader.requests[len(leader.requests)-1]
+		last := leader.last()
 		require.NotEmpty(t, last.Partitions)
 	})
 }
 
 func TestAnOutageIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dead := true
+		var dead atomic.Bool
+		dead.Store(true)
 		leader := &scriptedLeader{answer: func(ctx context.Context, _ int, req FetchRequest) (FetchResponse, error) {
-			if dead {
+			if dead.Load() {
 				return FetchResponse{}, errors.New("connection refused")
 			}
 			return poll(ctx, req)
 		}}
 		sink := &events{}
 		a := standalone(t, vfs.NewMem(1), 0)
-		f := fetching(t, leader, sink, nil)
-		a.Apply(following(1, 4), time.Now())
-		f.Add(a)
+		fetching(t, leader, sink, nil, a)
 		time.Sleep(10 * time.Second)
 		require.Equal(t, 1, sink.count(event.FetcherFailed))
-		require.Greater(t, len(leader.requests), 9)
-		require.Less(t, len(leader.requests), 22, "between half and all of the back-off, every time")
+		require.Greater(t, len(leader.sent()), 9)
+		require.Less(t, len(leader.sent()), 22, "between half and all of the back-off, every time")
 
-		dead = false
+		dead.Store(false)
 		time.Sleep(5 * time.Second)
-		dead = true
+		dead.Store(true)
 		time.Sleep(5 * time.Second)
 		require.Equal(t, 2, sink.count(event.FetcherFailed), "a second outage")
 	})
@@ -259,13 +269,11 @@ func TestALostSessionBeginsAnewWithoutAPause(t *testing.T) {
 		}}
 		sink := &events{}
 		a := standalone(t, vfs.NewMem(1), 0)
-		f := fetching(t, leader, sink, nil)
-		a.Apply(following(1, 4), time.Now())
-		f.Add(a)
+		fetching(t, leader, sink, nil, a)
 		time.Sleep(600 * time.Millisecond)
-		require.Len(t, leader.requests, 3)
-		require.True(t, leader.requests[2].Full)
-		require.Len(t, leader.requests[2].Partitions, 1)
+		require.Len(t, leader.sent(), 3)
+		require.True(t, leader.sent()[2].Full)
+		require.Len(t, leader.sent()[2].Partitions, 1)
 		require.Zero(t, sink.count(event.FetcherFailed))
 	})
 }
@@ -275,19 +283,17 @@ func TestAPausedBrokerFetchesNothing(t *testing.T) {
 		leader := &scriptedLeader{answer: func(ctx context.Context, _ int, req FetchRequest) (FetchResponse, error) { return poll(ctx, req) }}
 		g := gate.New()
 		a := standalone(t, vfs.NewMem(1), 0)
-		f := fetching(t, leader, nil, g)
-		a.Apply(following(1, 4), time.Now())
-		f.Add(a)
+		fetching(t, leader, nil, g, a)
 		synctest.Wait()
 		g.Pause()
 		time.Sleep(time.Hour)
-		require.Len(t, leader.requests, 1)
+		require.Len(t, leader.sent(), 1)
 		g.Resume()
 		synctest.Wait()
-		require.Len(t, leader.requests, 2)
+		require.Len(t, leader.sent(), 2)
 		g.Shut()
 		time.Sleep(time.Hour)
-		require.Len(t, leader.requests, 2)
+		require.Len(t, leader.sent(), 2)
 	})
 }
 

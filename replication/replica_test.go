@@ -208,6 +208,23 @@ func TestWhatIsReadAndByWhom(t *testing.T) {
 	require.EqualValues(t, 2, r.HighWatermark(), "and that was no progress")
 }
 
+// A bell is a Subscriber to wait for.
+type bell chan struct{}
+
+func (b bell) News(*Replica) {
+	select {
+	case b <- struct{}{}:
+	default:
+	}
+}
+
+func (b bell) wait(ctx context.Context) {
+	select {
+	case <-b:
+	case <-ctx.Done():
+	}
+}
+
 // TestManyAtOnce has producers, followers, readers and elections work on one
 // replica at the same time. Whatever was acked must lie in the log where the ack
 // said, under the epoch that it said.
@@ -261,7 +278,9 @@ func TestManyAtOnce(t *testing.T) {
 		all.Go(func() {
 			at, last := int64(0), int32(-1)
 			var buf []byte
-			for ctx.Err() == nil {
+			news := make(bell, 1)
+			r.Subscribe(news)
+			for ; ctx.Err() == nil; news.wait(ctx) {
 				res := r.Read(buf[:0], followerRead(broker, at, epoch.Load(), last), time.Now())
 				buf = res.Records
 				switch {
@@ -269,7 +288,9 @@ func TestManyAtOnce(t *testing.T) {
 					continue
 				case res.Diverging != nil:
 					at, last = res.Diverging.Offset, res.Diverging.Epoch
-					continue
+				}
+				if res.Diverging != nil || len(res.Records) > 0 {
+					news.News(r) // there may be more
 				}
 				got, err := readBatches(res.Records)
 				if err != nil {
@@ -285,7 +306,9 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 	all.Go(func() {
-		for ctx.Err() == nil {
+		news := make(bell, 1)
+		r.Subscribe(news)
+		for ; ctx.Err() == nil; news.wait(ctx) {
 			var s counted
 			r.Subscribe(&s)
 			_ = r.Status()
