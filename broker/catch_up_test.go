@@ -28,6 +28,7 @@ func TestFarBehindBrokerTakesASnapshot(t *testing.T) {
 		away := c.live()[2].ID()
 		c.createTopic("first", 1, 3)
 		c.kill(c.brokers[away])
+		c.fenced(away)
 		for i := range 40 {
 			c.createTopic(fmt.Sprintf("topic-%d", i), 1, 2)
 		}
@@ -58,6 +59,7 @@ func TestBrokersAgreeOnTheImage(t *testing.T) {
 		c.unfenced()
 		c.createTopic("orders", 4, 3)
 		c.kill(c.brokers[2])
+		c.fenced(2)
 		c.createTopic("returns", 2, 2)
 		c.start(2)
 		c.unfenced()

@@ -221,6 +221,19 @@ func (c *cluster) unfenced() {
 	})
 }
 
+// fenced waits until every running broker sees id fenced.
+func (c *cluster) fenced(id int32) {
+	c.t.Helper()
+	c.eventually("the broker is fenced", func() bool {
+		for _, b := range c.live() {
+			if other, _ := b.Image().Broker(id); !other.Fenced {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // createTopic has a broker pass a CreateTopics on, and waits for what comes of it.
 func (c *cluster) createTopic(name string, partitions int32, rf int16, configs ...string) {
 	c.t.Helper()

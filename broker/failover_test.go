@@ -265,6 +265,7 @@ func TestStaleLogOfADeletedTopicIsRemoved(t *testing.T) {
 		c.write(c.leader("orders", 0), "orders", 0, "old")
 		away := c.live()[2].ID()
 		c.kill(c.brokers[away])
+		c.fenced(away)
 		c.deleteTopic("orders")
 		c.start(away)
 		c.unfenced()
