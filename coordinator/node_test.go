@@ -268,8 +268,10 @@ func TestRestartOfAllKeepsEverything(t *testing.T) {
 				for id := int32(1); id <= 3; id++ {
 					down(r, id)
 				}
+				begin := time.Now()
 				r.startAll()
 				after := r.active().Image()
+				require.Less(t, time.Since(begin), 10*time.Millisecond)
 				require.Len(t, after.Topics(), 20)
 				for i, topic := range before.Topics() {
 					require.Equal(t, topic.ID, after.Topics()[i].ID)
@@ -400,6 +402,11 @@ func TestS49CampaignDisturbsNobody(t *testing.T) {
 		for _, n := range r.nodes {
 			n.campaign()
 		}
+		time.Sleep(3 * time.Second)
+		other := old.cfg.ID%3 + 1
+		r.kill(other)
+		time.Sleep(10 * time.Second) // the leader's patience with it has grown
+		r.start(other)
 		time.Sleep(3 * time.Second)
 		now, ok := old.Active()
 		require.True(t, ok)
