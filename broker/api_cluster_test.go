@@ -127,7 +127,10 @@ func (c *testCluster) createTopic(name string, assignment [][]int32, configs ...
 	if m := resp.Topics[0].ErrorMessage; m != nil {
 		require.FailNow(c.t, "creating "+name, *m)
 	}
-	c.eventually(name+" has leaders and followers", func() bool { return c.settled(name, replicas) })
+	c.eventually(name+" is known, with leaders and followers", func() bool {
+		unaware := func(b *Broker) bool { return b.Image().TopicByName(name) == nil }
+		return !slices.ContainsFunc(c.live(), unaware) && c.settled(name, replicas)
+	})
 	return c.brokers[1].Image().TopicByName(name)
 }
 

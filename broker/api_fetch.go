@@ -142,7 +142,7 @@ func (f *fetch) response(r *wire.Request, req *kmsg.FetchRequest) kmsg.Response 
 	resp := req.ResponseKind().(*kmsg.FetchResponse)
 	resp.SessionID = f.session.id
 	resp.Topics = []kmsg.FetchResponseTopic{}
-	hints := leaderHints{image: f.b.image(), listener: r.Conn.Listener()}
+	hints := f.b.leaderHints(r)
 	topics := map[fetchKey]int{} // place in the response, by a key without partition
 	for _, p := range f.looked {
 		if !f.full && !p.news() {

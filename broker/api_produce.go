@@ -133,7 +133,7 @@ func checkBatch(batch []byte, version int16) error {
 
 func (b *Broker) produceResponse(r *wire.Request, req *kmsg.ProduceRequest, results []produced) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.ProduceResponse)
-	hints := leaderHints{image: b.image(), listener: r.Conn.Listener()}
+	hints := b.leaderHints(r)
 	for _, t := range req.Topics {
 		topic := kmsg.NewProduceResponseTopic()
 		topic.Topic, topic.TopicID = t.Topic, t.TopicID

@@ -7,6 +7,7 @@ import (
 
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/replication"
+	"github.com/brokersim/brokersim/wire"
 )
 
 // A topicRef is how a request names a topic: by id in new versions, by name in
@@ -76,6 +77,13 @@ type hintedNode struct {
 	id       int32
 	endpoint metadata.Endpoint
 	rack     *string
+}
+
+// leaderHints starts the hints of one answer. They come from the newest image
+// that the replicas know: one that has just been told to follow answers so before
+// the world is shown why.
+func (b *Broker) leaderHints(r *wire.Request) leaderHints {
+	return leaderHints{image: b.images.learned.Load(), listener: r.Conn.Listener()}
 }
 
 // wanted reports whether an error means that the client looked in the wrong place.
