@@ -5,15 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/brokersim/brokersim/coordinator/state"
-	"github.com/brokersim/brokersim/event"
 	"github.com/brokersim/brokersim/internal/vfs"
 	"github.com/brokersim/brokersim/metadata"
-	"github.com/brokersim/brokersim/partition"
 )
 
 // A world is everything that one partition needs, real but for the network: the
@@ -35,32 +31,6 @@ type world struct {
 	produces []*produced
 	god      god
 	said     []string // what happened since the last look, for people
-}
-
-// A node is one broker.
-type node struct {
-	w    *world
-	id   int32
-	disk *vfs.Mem
-
-	// Of the process.
-	up      bool
-	deaf    bool // the metadata log does not reach it
-	image   atomic.Pointer[metadata.Image]
-	epoch   atomic.Int64 // broker epoch
-	log     *partition.Log
-	replica *Replica
-
-	// On the disk, beside the log.
-	previous   int64 // broker epoch that was stored; -1 if none
-	session    string
-	checkpoint int64 // high watermark
-
-	// On the way.
-	proposals []Proposal // not yet at the coordinator
-	last      *Proposal  // delivered most recently
-	answers   []answer   // of the coordinator
-	asked     *exchange  // a fetch and its answer
 }
 
 // An answer is the coordinator's answer to a proposal, on its way back.
@@ -206,179 +176,6 @@ func describe(before, after metadata.Partition) string {
 	return s + fmt.Sprintf(", partition epoch %d", after.PartitionEpoch)
 }
 
-// register announces a new process of the broker.
-func (n *node) register(previous int64) state.Result {
-	b := metadata.Broker{ID: n.id, Incarnation: metadata.NewUUID(n.w.rng)}
-	res := n.w.apply(state.RegisterBroker{Broker: b, PreviousEpoch: previous})
-	if res.Err == nil {
-		n.epoch.Store(res.BrokerEpoch)
-		n.previous, n.session = res.BrokerEpoch, n.disk.Session()
-	}
-	return res
-}
-
-func (n *node) unfence() { n.w.apply(state.UnfenceBroker{ID: n.id, Epoch: n.epoch.Load()}) }
-
-// fence ends the broker's session, dead or alive.
-func (n *node) fence(reason string) {
-	b, _ := n.w.state.Image().Broker(n.id)
-	n.w.apply(state.FenceBroker{ID: n.id, Epoch: b.Epoch, Reason: reason})
-}
-
-// boot starts the process: it hears of the metadata and hosts what is its own.
-func (n *node) boot() {
-	n.up, n.deaf = true, false
-	n.learn()
-}
-
-// host opens the log and makes the replica.
-func (n *node) host() {
-	log, _, err := partition.Open(n.disk, logDir, partition.ConfigOf(n.w.config))
-	if err != nil {
-		n.w.fail("broker %d: open: %v", n.id, err)
-	}
-	n.log = log
-	n.replica = NewReplica(ReplicaConfig{
-		Topic: topicName, ID: n.w.tp, Self: n.id, SelfEpoch: n.epoch.Load,
-		Log: log, HighWatermark: n.checkpoint,
-		Image:      n.image.Load,
-		Config:     func() metadata.TopicConfig { return n.w.config },
-		LagTimeMax: func() time.Duration { return n.w.lag },
-		Propose:    func(p Proposal) { n.proposals = append(n.proposals, p) },
-		Events:     n, Node: event.BrokerNode(n.id),
-		Failed: func(err error) { n.w.fail("broker %d: %v", n.id, err) },
-	})
-}
-
-// unhost ends the replica and closes the log.
-func (n *node) unhost() {
-	if n.replica != nil {
-		n.replica.Close()
-		_ = n.log.Close()
-		n.replica, n.log = nil, nil
-	}
-}
-
-// learn brings the broker up to the newest metadata.
-func (n *node) learn() {
-	image := n.w.state.Image()
-	old := n.image.Swap(image)
-	p, ok := image.Partition(n.w.tp)
-	switch {
-	case !ok:
-		return
-	case !slices.Contains(p.Replicas, n.id):
-		n.unhost()
-		if err := vfs.RemoveAll(n.disk, logDir); err != nil {
-			n.w.fail("broker %d: %v", n.id, err)
-		}
-		n.checkpoint = 0
-		return
-	case n.replica == nil:
-		n.host()
-	}
-	n.replica.Apply(p, time.Now())
-	n.replica.Settle()
-	if old != nil && !slices.EqualFunc(old.Brokers(), image.Brokers(), sameRegistration) {
-		n.replica.Tick(time.Now())
-	}
-}
-
-func sameRegistration(a, b metadata.Broker) bool {
-	return a.ID == b.ID && a.Epoch == b.Epoch && a.Active() == b.Active()
-}
-
-// crash ends the process; what was written stays, as in a page cache.
-func (n *node) crash() {
-	n.unhost()
-	n.up = false
-	n.proposals, n.answers, n.asked, n.last = nil, nil, nil, nil
-	n.image.Store(nil)
-}
-
-// start is a new process on the same disk: the restart rule decides whether it
-// may count as the one before.
-func (n *node) start() error {
-	previous := n.previous
-	if n.disk.Session() != n.session {
-		previous = -1
-	}
-	res := n.register(previous)
-	if res.Err == nil {
-		n.boot()
-	}
-	return res.Err
-}
-
-// An askHow is how a follower asks.
-type askHow struct {
-	maxBytes    int
-	from        int32 // somebody else than the leader it believes in; 0: that one
-	brokerEpoch int64 // another than its own; 0: that one
-}
-
-// ask has a follower fetch from whom it believes to be the leader; the answer is
-// on its way then.
-func (n *node) ask(how askHow) error {
-	p, ok := n.image.Load().Partition(n.w.tp)
-	if !ok || p.Leader == metadata.NoLeader || p.Leader == n.id {
-		return errors.New("it follows nobody")
-	}
-	req, ok := n.replica.position(p.Leader)
-	if !ok {
-		return errors.New("it does not follow")
-	}
-	leader := n.w.node(p.Leader)
-	if how.from != 0 {
-		leader = n.w.node(how.from)
-	}
-	brokerEpoch := n.epoch.Load()
-	if how.brokerEpoch != 0 {
-		brokerEpoch = how.brokerEpoch
-	}
-	if !leader.up {
-		return errors.New("connection refused")
-	}
-	res := leader.replica.Read(nil, ReadRequest{
-		Offset: req.FetchOffset, MaxBytes: how.maxBytes, AtLeastOne: true,
-		CurrentLeaderEpoch: req.CurrentLeaderEpoch, LastFetchedEpoch: req.LastFetchedEpoch,
-		Follower: n.id, FollowerEpoch: brokerEpoch, FollowerLogStart: req.LogStartOffset,
-	}, time.Now())
-	n.asked = &exchange{replica: n.replica, from: leader.id, req: req, ans: FetchedPartition{
-		ID: req.ID, HighWatermark: res.HighWatermark, LogStartOffset: res.LogStartOffset,
-		Records: res.Records, Diverging: res.Diverging, Err: res.Err,
-	}}
-	return nil
-}
-
-// deliver gives the follower the answer that is on its way.
-func (n *node) deliver() error {
-	x := n.asked
-	n.asked = nil
-	if x == nil || x.replica != n.replica {
-		return errors.New("no answer is on its way")
-	}
-	return n.replica.copied(context.Background(), x.req, x.ans)
-}
-
-// decide has the coordinator decide on a proposal; the answer is on its way then.
-func (n *node) decide(p Proposal) error {
-	change := state.PartitionChange{
-		TopicPartition: p.ID, LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, Recovered: p.Recovered,
-	}
-	for _, m := range p.ISR {
-		change.ISR = append(change.ISR, state.ISRMember{Broker: m.Broker, Epoch: m.Epoch})
-	}
-	res := n.w.apply(state.AlterPartitions{Broker: n.id, BrokerEpoch: n.epoch.Load(), Changes: []state.PartitionChange{change}})
-	err := res.Err
-	if err == nil {
-		err = res.Partitions[0].Err
-	}
-	n.last = &p
-	n.answers = append(n.answers, answer{p, err})
-	return err
-}
-
 // produce sends one batch to a broker.
 func (w *world) produce(name string, to int32, acks int16, idempotent *producer, values ...string) *produced {
 	n := w.node(to)
@@ -415,41 +212,4 @@ func (w *world) resolve() (answered []*produced) {
 		answered = append(answered, p)
 	}
 	return answered
-}
-
-// Emit makes a node the sink of its own events.
-func (n *node) Emit(events ...event.Event) {
-	for _, e := range events {
-		switch e.Kind {
-		case event.LogTruncated:
-			n.w.say("broker %d: truncated from %d to %d: %s", n.id, e.Data["from"], e.Data["to"], e.Data["why"])
-		case event.LogReset:
-			n.w.say("broker %d: dropped its log, goes on at %d: %s", n.id, e.Data["to"], e.Data["why"])
-		case event.EpochStarted:
-			n.w.say("broker %d: leads in epoch %d from offset %d on", n.id, e.Data["epoch"], e.Data["offset"])
-		}
-	}
-}
-
-func (n *node) EmitAt(int64, ...event.Event) {}
-func (n *node) Wants(event.Kind) bool        { return false }
-
-// batches reads a log from its start to its end, or to limit.
-func (n *node) batches() []stored {
-	end := n.log.LogEndOffset()
-	var all []stored
-	for at := n.log.LogStartOffset(); at < end; {
-		raw, err := n.log.Read(nil, at, end, 1<<20, true)
-		if err != nil {
-			n.w.fail("broker %d: read at %d: %v", n.id, at, err)
-		}
-		got, err := readBatches(raw)
-		if err != nil || len(got) == 0 {
-			n.w.fail("broker %d: read at %d: %d batches, %v", n.id, at, len(got), err)
-		}
-		all = append(all, got...)
-		last := got[len(got)-1]
-		at = last.base + int64(len(last.values))
-	}
-	return all
 }
