@@ -335,3 +335,42 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	t.Logf("%d acked in %d epochs", len(acked), epoch.Load())
 }
+
+// BenchmarkCommit is what one batch costs on the leader, from the append to the
+// ack: two followers fetch it and say so.
+func BenchmarkCommit(b *testing.B) {
+	for _, records := range []int{1, 100} {
+		b.Run(fmt.Sprintf("records=%d", records), func(b *testing.B) {
+			r := standalone(b, vfs.NewMem(1), 0)
+			r.Apply(led(1, 1, 2, 3), time.Now())
+			values := make([]string, records)
+			for i := range values {
+				values[i] = string(make([]byte, 1024))
+			}
+			batch := newBatch(time.Now(), nil, values...)
+			var buf []byte
+			now, last := time.Now(), int32(-1)
+			b.SetBytes(int64(len(batch)))
+			b.ReportAllocs()
+			for b.Loop() {
+				a, err := r.Append(b.Context(), batch, acksAll, now)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for _, broker := range []int32{1, 3} {
+					res := r.Read(buf[:0], followerRead(broker, a.BaseOffset, 1, last), now)
+					if buf = res.Records; len(buf) != len(batch) {
+						b.Fatalf("%d bytes, %v", len(buf), res.Err)
+					}
+				}
+				last = 1
+				for _, broker := range []int32{1, 3} {
+					r.Read(nil, followerRead(broker, a.LastOffset+1, 1, last), now)
+				}
+				if err := r.AwaitCommitted(b.Context(), a); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
