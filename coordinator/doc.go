@@ -78,17 +78,20 @@
 //     goes out after the entry is in this node's history.
 //   - A command whose outcome Raft does not know is answered NOT_CONTROLLER; every
 //     command may be sent again without harm.
-//   - What must be newest is read from the fsm first, and Raft asked afterwards whether
-//     this node still leads (verify): the other order has a window.
-//   - Nothing in here transfers leadership; Raft's transfer can get stuck.
+//   - What must be newest is read from the fsm first, and only then does an empty entry
+//     prove that this node still leads (verify): the other order has a window.
+//   - Nobody waits for Raft's futures but for the fsm or the end of the term
+//     (propose.go): a node shut down between commit and apply forgets its futures.
+//   - Nothing in here transfers leadership; Raft's transfer can get stuck. A new cluster
+//     uses the last step of one alone, to elect at once (campaign.go).
 //   - A node whose disk fails crashes, alone: it closes itself and says so (Config.Failed).
 //     Raft would panic instead, and take the user's process along; see store.go.
 //   - Close returns when every goroutine has ended, also while the node is paused or cut off.
 //
 // # Reading order
 //
-// node.go and raft.go (the life of a node), fsm.go and history.go (an entry's way),
-// active.go and sessions.go, then the APIs: one file each, rpc_*.go. journal.go,
-// store.go and snapshots.go are Raft's disk; durable, in store.go, is where another
+// node.go, raft.go and campaign.go (the life of a node), propose.go, fsm.go and
+// history.go (an entry's way), active.go and sessions.go, then the APIs: one file each, rpc_*.go. journal.go,
+// ops.go, store.go and snapshots.go are Raft's disk; durable, in store.go, is where another
 // kind of store fits. stream.go and transport.go are Raft's network.
 package coordinator
