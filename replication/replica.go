@@ -168,7 +168,9 @@ func (r *Replica) settle() {
 	}
 }
 
-// prepare does what a role needs of the log before it begins.
+// prepare does what a role needs of the log before it begins: a leader's epoch is
+// written down; a follower's log stays as it is (before KIP-101 it was cut to the
+// high watermark).
 func (r *Replica) prepare(state metadata.Partition, leading bool) error {
 	if leading {
 		return r.cfg.Log.StartEpoch(state.LeaderEpoch)

@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The files in testdata are stories about one partition, orders-0. Each keeps the
-// number of the Kafka improvement or bug that it is about, and opens with what
-// happens and what would go wrong without the rule. Run the test with -rewrite to
-// write the outcomes anew, then read the difference: it is the specification.
+// The files in testdata are stories about one partition, orders-0. Each names the
+// Kafka improvement or bug that it is about, and opens with what happens and what
+// would go wrong without the rule. Run the test with -rewrite to write the
+// outcomes anew, then read the difference: it is the specification.
 //
 // The words. A broker is a number; the coordinator's state machine, the logs, the
 // disks and the replicas are the real ones.
