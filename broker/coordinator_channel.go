@@ -26,7 +26,7 @@ type quorum struct {
 	active int             // index of the node that last answered as the active one
 	era    context.Context // ends when active changes
 	end    context.CancelFunc
-	silent []time.Time // until when a node that did not answer is tried last
+	silent []time.Time // until when a node that did not answer is on probation
 }
 
 func newQuorum(addrs []string) *quorum {
@@ -63,22 +63,25 @@ func (q *quorum) unanswered(node int, until time.Time) {
 }
 
 // next chooses the node to try: the believed one first, then the others in
-// turn. A node that was silent lately is passed over unless all were. ok is false
-// when the round is over.
-func (q *quorum) next(tried []bool, now time.Time) (node int, ok bool) {
+// turn. A node that was silent lately comes last and on probation, unless all
+// were. ok is false when the round is over.
+func (q *quorum) next(tried []bool, now time.Time) (node int, probation, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	spoken := false // somebody may be tried who was not silent
-	for i := range q.addrs {
-		spoken = spoken || !now.Before(q.silent[i])
-	}
+	spoken, last := false, -1 // somebody was not silent; the first who was
 	for i := range q.addrs {
 		n := (q.active + i) % len(q.addrs)
-		if !tried[n] && (!spoken || !now.Before(q.silent[n])) {
-			return n, true
+		silent := now.Before(q.silent[n])
+		spoken = spoken || !silent
+		switch {
+		case tried[n]:
+		case !silent:
+			return n, false, true
+		case last < 0:
+			last = n
 		}
 	}
-	return 0, false
+	return last, spoken, last >= 0
 }
 
 // A coordinatorChannel carries requests to the active coordinator, whichever
@@ -118,12 +121,16 @@ func (c *coordinatorChannel) Do(ctx context.Context, req kmsg.Request) (kmsg.Res
 	for {
 		tried := make([]bool, len(c.quorum.addrs))
 		for {
-			node, ok := c.quorum.next(tried, time.Now())
+			node, probation, ok := c.quorum.next(tried, time.Now())
 			if !ok {
 				break
 			}
 			tried[node] = true
-			resp, err := c.try(ctx, node, req)
+			limit := c.limit
+			if probation {
+				limit /= 8 // it must not keep us from the next one for long, nor be forgotten
+			}
+			resp, err := c.try(ctx, node, req, limit)
 			if err == nil {
 				c.quorum.answered(node)
 				return resp, nil
@@ -149,12 +156,12 @@ func unreachable(ended, last error) error {
 
 // try asks one node. Time is bounded, and it ends early when another node turns
 // out to be the active one: what this one still says would not count.
-func (c *coordinatorChannel) try(ctx context.Context, node int, req kmsg.Request) (kmsg.Response, error) {
+func (c *coordinatorChannel) try(ctx context.Context, node int, req kmsg.Request, limit time.Duration) (kmsg.Response, error) {
 	active, era := c.quorum.believed()
 	if active != node {
 		era = context.Background() // looking around: let the node say no by itself
 	}
-	resp, err := c.ask(ctx, node, req, era)
+	resp, err := c.ask(ctx, node, req, limit, era)
 	if err != nil {
 		return nil, err
 	}
@@ -166,9 +173,9 @@ func (c *coordinatorChannel) try(ctx context.Context, node int, req kmsg.Request
 
 // ask sends req to one node and awaits the answer for at most the limit, and not
 // beyond the end of era.
-func (c *coordinatorChannel) ask(ctx context.Context, node int, req kmsg.Request, era context.Context) (kmsg.Response, error) {
+func (c *coordinatorChannel) ask(ctx context.Context, node int, req kmsg.Request, limit time.Duration, era context.Context) (kmsg.Response, error) {
 	client := c.clients[node]
-	try, cancel := context.WithTimeout(ctx, c.limit)
+	try, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	defer context.AfterFunc(era, cancel)()
 	resp, err := client.Do(try, req)

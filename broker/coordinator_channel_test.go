@@ -133,6 +133,18 @@ func TestChannelPassesSilence(t *testing.T) {
 	}
 }
 
+// An active node that was slow once is asked again within the same session: to
+// pass it over for longer would end the session of a live broker.
+func TestChannelComesBackToANodeThatWasSilent(t *testing.T) {
+	withChannel(t, func(t *testing.T, c *coordinatorChannel, _ *network.Network, nodes []*scripted) {
+		do(t, c)
+		nodes[0].silent.Store(true)
+		time.AfterFunc(600*time.Millisecond, func() { nodes[0].silent.Store(false) })
+		require.Less(t, do(t, c), 750*time.Millisecond)
+		require.Zero(t, do(t, c))
+	})
+}
+
 // What one channel learns makes the others stop waiting for the old node.
 func TestChannelStopsWaitingWhenAnotherNodeIsActive(t *testing.T) {
 	withChannel(t, func(t *testing.T, c *coordinatorChannel, _ *network.Network, nodes []*scripted) {

@@ -60,7 +60,7 @@ func (f *metadataFollower) run(ctx context.Context) error {
 	}
 	tried := make([]bool, len(f.channel.quorum.addrs))
 	for {
-		node, ok := f.channel.quorum.next(tried, time.Now())
+		node, _, ok := f.channel.quorum.next(tried, time.Now())
 		if !ok {
 			if err := f.channel.rest(ctx); err != nil {
 				return err
@@ -84,7 +84,7 @@ func (f *metadataFollower) run(ctx context.Context) error {
 // poll asks one node for what comes next and takes it in.
 func (f *metadataFollower) poll(ctx context.Context, node int) error {
 	_, era := f.channel.quorum.believed()
-	resp, err := f.channel.ask(ctx, node, f.request(), era)
+	resp, err := f.channel.ask(ctx, node, f.request(), f.channel.limit, era)
 	if err != nil {
 		if era.Err() != nil && ctx.Err() == nil {
 			return nil // another node is the active one now: prefer that
@@ -222,7 +222,7 @@ func (f *metadataFollower) piece(ctx context.Context, node int, id kmsg.FetchRes
 	req.ReplicaID = f.self
 	req.MaxBytes = metadataFetchBytes
 	req.Topics = append(req.Topics, t)
-	resp, err := f.channel.ask(ctx, node, req, context.Background())
+	resp, err := f.channel.ask(ctx, node, req, f.channel.limit, context.Background())
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 // round is the order in which a round tries the nodes.
 func round(q *quorum, now time.Time) (order []int) {
 	tried := make([]bool, len(q.addrs))
-	for n, ok := q.next(tried, now); ok; n, ok = q.next(tried, now) {
+	for n, _, ok := q.next(tried, now); ok; n, _, ok = q.next(tried, now) {
 		tried[n] = true
 		order = append(order, n)
 	}
@@ -25,14 +25,16 @@ func TestQuorumTriesTheBelievedNodeFirst(t *testing.T) {
 	require.Equal(t, []int{1, 2, 0}, round(q, now))
 
 	q.unanswered(1, now.Add(time.Second))
-	require.Equal(t, []int{2, 0}, round(q, now), "a silent node costs time: the others first")
+	require.Equal(t, []int{2, 0, 1}, round(q, now), "a silent node costs time: the others first")
+	_, probation, ok := q.next([]bool{true, false, true}, now)
+	require.True(t, probation && ok)
 	require.Equal(t, []int{1, 2, 0}, round(q, now.Add(time.Second)))
 	q.unanswered(0, now.Add(time.Second))
 	q.unanswered(2, now.Add(time.Second))
 	require.Equal(t, []int{1, 2, 0}, round(q, now), "all were silent: any is as good")
 
 	q.answered(2)
-	require.Equal(t, []int{2}, round(q, now))
+	require.Equal(t, []int{2, 0, 1}, round(q, now))
 }
 
 func TestQuorumEraEndsWithTheBelief(t *testing.T) {
