@@ -15,6 +15,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/brokersim/brokersim/metadata"
@@ -42,13 +43,13 @@ func (b *Broker) createTopics(ctx context.Context, req *kmsg.CreateTopicsRequest
 	return resp
 }
 
-// hasCreated reports whether im has every topic that resp says was created, or a
-// later one of its name. A topic may also have been deleted again: then im is
-// past it, which its absence together with a newer image does not show, so the
-// wait's bound ends it.
+// hasCreated reports whether im has every topic that resp says is there now,
+// just created or found. One that was deleted again in the meantime is waited for
+// in vain; settle bounds that.
 func hasCreated(im *metadata.Image, resp *kmsg.CreateTopicsResponse) bool {
 	return !slices.ContainsFunc(resp.Topics, func(t kmsg.CreateTopicsResponseTopic) bool {
-		return t.ErrorCode == 0 && im.TopicByName(t.Topic) == nil
+		there := t.ErrorCode == 0 || t.ErrorCode == kerr.TopicAlreadyExists.Code
+		return there && im.TopicByName(t.Topic) == nil
 	})
 }
 

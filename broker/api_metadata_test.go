@@ -161,6 +161,24 @@ func TestMetadataCreatesTopics(t *testing.T) {
 	})
 }
 
+// Clients that start together ask for the same new topic: each gets it.
+func TestMetadataCreatesATopicForMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := startCluster(t, 2)
+		answers := make(chan int16, 10)
+		for i := range cap(answers) {
+			go func() {
+				req := metadataRequest(9, "orders")
+				req.AllowAutoTopicCreation = true
+				answers <- askMetadata(t, c.client(int32(1+i%2)), req).Topics[0].ErrorCode
+			}()
+		}
+		for range cap(answers) {
+			require.Zero(t, <-answers)
+		}
+	})
+}
+
 func TestMetadataCreatesNothingWhenDisabled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := startCluster(t, 1, "auto.create.topics.enable=false")

@@ -1,0 +1,80 @@
+package broker
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// asFollower makes req the fetch of a broker's replica.
+func asFollower(req *kmsg.FetchRequest, b *testBroker) *kmsg.FetchRequest {
+	if req.Version >= 15 {
+		req.ReplicaState.ID, req.ReplicaState.Epoch = b.id, b.Epoch()
+	} else {
+		req.ReplicaID = b.id
+	}
+	return req
+}
+
+// Only brokers may fetch as followers, and only they see what is not committed.
+func TestFetchAsFollower(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := startCluster(t, 2, "replica.lag.time.max.ms=20000", "broker.session.timeout.ms=10000")
+		topic := c.createTopic("orders", [][]int32{{1, 2}})
+		c.brokers[2].powerOff() // the test speaks for it
+		produced1(t, c.client(1), produceRequest(9, "orders", [16]byte{}, 0, 1, one("x")))
+		for version := int16(15); version <= 18; version++ {
+			req := fetchRequest(version, topic, 0)
+			require.Empty(t, fetched1(t, ask[*kmsg.FetchResponse](t, c.client(1), req)).RecordBatches)
+
+			asFollower(req, c.brokers[2])
+			resp := ask[*kmsg.FetchResponse](t, c.client(1), req)
+			require.Equal(t, kerr.ClusterAuthorizationFailed.Code, resp.ErrorCode)
+
+			a := fetched1(t, ask[*kmsg.FetchResponse](t, c.peer(1), req))
+			values, _ := valuesOf(t, a.RecordBatches)
+			require.Equal(t, []string{"x"}, values, "version %d: %+v", version, a)
+			require.Zero(t, a.HighWatermark)
+		}
+		// Its next offset is its word that it has the record.
+		req := asFollower(fetchRequest(18, topic, 0), c.brokers[2])
+		req.Topics[0].Partitions[0].FetchOffset = 1
+		require.EqualValues(t, 1, fetched1(t, ask[*kmsg.FetchResponse](t, c.peer(1), req)).HighWatermark)
+		values, _ := valuesOf(t, fetched1(t, ask[*kmsg.FetchResponse](t, c.client(1), fetchRequest(18, topic, 0))).RecordBatches)
+		require.Equal(t, []string{"x"}, values)
+	})
+}
+
+// A moved high watermark alone is no reason to answer a follower early; new
+// records are.
+func TestFollowerWaitsForRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := startCluster(t, 3, "replica.lag.time.max.ms=20000", "broker.session.timeout.ms=10000")
+		topic := c.createTopic("orders", [][]int32{{1, 2, 3}})
+		c.brokers[2].powerOff()
+		c.brokers[3].powerOff()
+		produced1(t, c.client(1), produceRequest(9, "orders", [16]byte{}, 0, 1, one("x")))
+		fetch := func(b int32, offset int64, wait int32) *kmsg.FetchRequest {
+			req := asFollower(fetchRequest(18, topic, 0), c.brokers[b])
+			req.MaxWaitMillis = wait
+			req.Topics[0].Partitions[0].FetchOffset = offset
+			return req
+		}
+		defer later(100*time.Millisecond, func() { // broker 3 catches up, so the high watermark moves
+			ask[*kmsg.FetchResponse](t, c.peer(1), fetch(3, 1, 0))
+		})()
+		defer later(300*time.Millisecond, func() {
+			produced1(t, c.client(1), produceRequest(9, "orders", [16]byte{}, 0, 1, one("y")))
+		})()
+		begin := time.Now()
+		a := fetched1(t, ask[*kmsg.FetchResponse](t, c.peer(1), fetch(2, 1, 1000)))
+		require.Equal(t, 300*time.Millisecond, time.Since(begin))
+		values, _ := valuesOf(t, a.RecordBatches)
+		require.Equal(t, []string{"y"}, values)
+		require.EqualValues(t, 1, a.HighWatermark)
+	})
+}
