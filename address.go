@@ -104,7 +104,7 @@ func (a *address) listenAll() (net.Listener, int32, error) {
 		}
 	}
 	if len(open) == 0 {
-		return nil, 0, fmt.Errorf("broker %d: no address to listen on: %w; see Listen", a.id, missing)
+		return nil, 0, fmt.Errorf("no address to listen on, see Listen: %w", missing)
 	}
 	return join(open), int32(port), nil
 }
@@ -116,7 +116,7 @@ func noSuchAddress(err error) bool {
 
 func (a *address) explain(host string, port int, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("broker %d: port %d of %s is taken: end who uses it, or choose others with Ports: %w", a.id, port, host, err)
+		return fmt.Errorf("port %d of %s is taken: end who uses it, or choose others with Ports: %w", port, host, err)
 	}
-	return fmt.Errorf("broker %d: listen on %s: %w", a.id, net.JoinHostPort(host, strconv.Itoa(port)), err)
+	return fmt.Errorf("listen on %s: %w", net.JoinHostPort(host, strconv.Itoa(port)), err)
 }

@@ -112,7 +112,7 @@ func (b *Broker) stop() error {
 		return fmt.Errorf("%s cannot stop in good order: it is %s", b.words(), state)
 	}
 	run, _ := b.running()
-	ctx, cancel := context.WithTimeout(context.Background(), b.c.patience())
+	ctx, cancel := context.WithTimeout(b.c.life, b.c.patience())
 	defer cancel()
 	shutdown := run.Shutdown(ctx)
 	err := b.end(Stopped, b.host.Kill)

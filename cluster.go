@@ -38,7 +38,8 @@ type Cluster struct {
 
 	tracing sync.WaitGroup
 	closing sync.Once
-	closed  chan struct{}
+	life    context.Context // ends when Close begins
+	end     context.CancelFunc
 	result  error
 
 	newest newest
@@ -71,8 +72,8 @@ func build(cfg config, configs *metadata.BrokerConfig) *Cluster {
 	c := &Cluster{
 		cfg: cfg, configs: configs,
 		events: event.NewLog(cfg.eventCapacity),
-		closed: make(chan struct{}),
 	}
+	c.life, c.end = context.WithCancel(context.Background())
 	c.id = metadata.NewUUID(rand.New(rand.NewPCG(c.seed("cluster"), cfg.seed))).String()
 	c.label = fmt.Sprintf("%s@%p", c.id, c)
 	c.faults = &faults{events: c.events}
@@ -150,7 +151,7 @@ func (c *Cluster) patience() time.Duration {
 func (c *Cluster) Close() error {
 	c.closing.Do(func() {
 		c.events.Close() // what an ending cluster does is of no interest
-		close(c.closed)
+		c.end()
 		c.faults.healAll()
 		// The coordinator first: nobody is left then to fence the brokers that follow.
 		var ends []func() error
@@ -171,14 +172,7 @@ func (c *Cluster) Close() error {
 }
 
 // isClosing reports whether Close was called.
-func (c *Cluster) isClosing() bool {
-	select {
-	case <-c.closed:
-		return true
-	default:
-		return false
-	}
-}
+func (c *Cluster) isClosing() bool { return c.life.Err() != nil }
 
 // together calls every f at once and returns when all have.
 func together(fs []func() error) error {

@@ -22,7 +22,7 @@ func (c *Cluster) CreateTopic(name string, partitions, rf int, cfg ...string) er
 	if err := t.check(c.cfg.brokers); err != nil {
 		return fmt.Errorf("create topic %q: %w", name, err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), c.patience())
+	ctx, cancel := context.WithTimeout(c.life, c.patience())
 	defer cancel()
 	if err := c.createTopics(ctx, []topic{t}); err != nil {
 		return err
@@ -55,7 +55,7 @@ func (c *Cluster) createTopics(ctx context.Context, topics []topic) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("create topics: %w", err)
-		case <-c.closed:
+		case <-c.life.Done():
 			return fmt.Errorf("create topics: %w", ErrClosed)
 		case <-time.After(lookAgain):
 		}

@@ -30,7 +30,7 @@ func (c *Cluster) Wait(ctx context.Context, cond Cond) error {
 			return nil
 		}
 		select {
-		case <-c.closed:
+		case <-c.life.Done():
 			return fmt.Errorf("waiting for %s: %w", why, ErrClosed)
 		case <-ctx.Done():
 			return fmt.Errorf("waited %v for %s: %w", time.Since(begin).Round(time.Millisecond), why, context.Cause(ctx))
