@@ -105,6 +105,8 @@ func benchDisk(b *testing.B, kind string) vfs.FS {
 	return disk
 }
 
+var countAllocations = true
+
 func TestTheSteadyStateAllocatesNothing(t *testing.T) {
 	for c := codec.None; c <= codec.ZSTD; c++ {
 		for _, kind := range []string{"leader", "follower"} {
@@ -140,7 +142,9 @@ func TestTheSteadyStateAllocatesNothing(t *testing.T) {
 				if kind == "leader" && (c == codec.LZ4 || c == codec.Gzip) {
 					limit = 2 // the libraries' own
 				}
-				require.LessOrEqual(t, testing.AllocsPerRun(300, step), limit)
+				if n := testing.AllocsPerRun(300, step); countAllocations {
+					require.LessOrEqual(t, n, limit)
+				}
 			})
 		}
 	}

@@ -332,7 +332,7 @@ func (m *model) breakdown(t *rapid.T) {
 		return
 	}
 	require.True(t, errors.Is(err, metadata.ErrStorage), "%v", err)
-	m.checkRecords(t) // the epoch may have come in before it went wrong
+	m.checkRecords(t)                        // the epoch may have come in before it went wrong
 	m.batches = append(m.batches, s.Bytes()) // it may be there
 	survives := m.end
 	if rapid.Bool().Draw(t, "power loss") {

@@ -30,7 +30,7 @@ type segment struct {
 
 	// foreign is where the bytes end that this incarnation found and did not write.
 	// They are read back from a disk, so their CRCs are checked at every read.
-	foreign int64
+	foreign atomic.Int64
 }
 
 func segmentName(dir string, base int64, suffix string) string {
@@ -78,7 +78,7 @@ func openSegment(disk vfs.FS, dir string, base int64) (*segment, error) {
 		return nil, err
 	}
 	s.size.Store(size)
-	s.foreign = size
+	s.foreign.Store(size)
 	return s, nil
 }
 

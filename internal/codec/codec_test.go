@@ -52,7 +52,7 @@ func TestClientsCanReadWhatIsPacked(t *testing.T) {
 func TestSnappyFramesOfTheJavaClient(t *testing.T) {
 	one, _ := codec.Compress(codec.Snappy, []byte("hello, "))
 	two, _ := codec.Compress(codec.Snappy, []byte("world"))
-	framed := append([]byte{0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1})
+	framed := []byte{0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1}
 	for _, block := range [][]byte{one, two} {
 		framed = binary.BigEndian.AppendUint32(framed, uint32(len(block)))
 		framed = append(framed, block...)
@@ -83,6 +83,8 @@ func TestBombIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, codec.ErrTooLarge)
 }
 
+var countAllocations = true
+
 func TestUnpackingReusesItsBuffers(t *testing.T) {
 	for _, c := range packed {
 		p, err := codec.Compress(c, content(100_000))
@@ -94,7 +96,9 @@ func TestUnpackingReusesItsBuffers(t *testing.T) {
 			}
 		}
 		unpack()
-		require.LessOrEqual(t, testing.AllocsPerRun(20, unpack), 2.0, c)
+		if n := testing.AllocsPerRun(20, unpack); countAllocations {
+			require.LessOrEqual(t, n, 2.0, c)
+		}
 	}
 }
 

@@ -1,0 +1,137 @@
+package vfs_test
+
+import (
+	"io"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/brokersim/brokersim/internal/gate"
+	"github.com/brokersim/brokersim/internal/vfs"
+)
+
+func TestFailsByOperationAndName(t *testing.T) {
+	var faults vfs.Faults
+	disk := vfs.WithFaults(vfs.NewMem(1), &faults)
+	require.NoError(t, disk.MkdirAll("d"))
+	write(t, disk, "d/a.log", "1")
+	write(t, disk, "d/b.index", "1")
+	a, err := disk.Open("d/a.log")
+	require.NoError(t, err)
+	b, err := disk.Open("d/b.index")
+	require.NoError(t, err)
+
+	heal := faults.Fail(vfs.OpSync|vfs.OpRead, "*.log", syscall.EIO)
+	require.ErrorIs(t, a.Sync(), syscall.EIO)
+	_, err = a.ReadAt(make([]byte, 1), 0)
+	require.ErrorIs(t, err, syscall.EIO)
+	_, err = a.WriteAt([]byte("2"), 0)
+	require.NoError(t, err, "another operation")
+	require.NoError(t, b.Sync(), "another file")
+	again := faults.Fail(vfs.OpSync, "d/a.log", io.ErrUnexpectedEOF) // its whole name
+	heal()
+	heal()
+	require.ErrorIs(t, a.Sync(), io.ErrUnexpectedEOF)
+	again()
+	require.NoError(t, a.Sync())
+
+	for op, call := range map[vfs.Op]func() error{
+		vfs.OpOpen:     func() error { _, err := disk.Open("d/a.log"); return err },
+		vfs.OpCreate:   func() error { _, err := disk.Create("d/c"); return err },
+		vfs.OpRemove:   func() error { return disk.Remove("d/a.log") },
+		vfs.OpRename:   func() error { return disk.Rename("d/a.log", "d/z") },
+		vfs.OpMkdir:    func() error { return disk.MkdirAll("e") },
+		vfs.OpList:     func() error { _, err := disk.List("d"); return err },
+		vfs.OpSyncDir:  func() error { return disk.SyncDir("d") },
+		vfs.OpTruncate: func() error { return a.Truncate(0) },
+	} {
+		heal := faults.Fail(op, "", syscall.EIO)
+		require.ErrorIs(t, call(), syscall.EIO, "%b", op)
+		heal()
+	}
+	require.Equal(t, "2", read(t, disk, "d/a.log"), "nothing of it had an effect")
+}
+
+func TestFullDiskAndShortWrites(t *testing.T) {
+	var faults vfs.Faults
+	mem := vfs.NewMem(1)
+	disk := vfs.WithFaults(mem, &faults)
+	f, err := disk.Create("f")
+	require.NoError(t, err)
+	heal := faults.Full()
+	_, err = f.WriteAt([]byte("abc"), 0)
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	_, err = disk.Create("g")
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	heal()
+	heal = faults.ShortWrite("", 2)
+	n, err := f.WriteAt([]byte("abc"), 0)
+	require.ErrorIs(t, err, io.ErrShortWrite)
+	require.Equal(t, 2, n)
+	require.Equal(t, "ab", read(t, mem, "f"))
+	heal()
+	_, err = f.WriteAt([]byte("abc"), 0)
+	require.NoError(t, err)
+}
+
+func TestASlowDiskTakesVirtualTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var faults vfs.Faults
+		disk := vfs.WithFaults(vfs.NewMem(1), &faults)
+		f, err := disk.Create("f")
+		require.NoError(t, err)
+		defer faults.SlowBy(time.Second, time.Hour)()
+		begin := time.Now()
+		_, err = f.WriteAt([]byte("a"), 0)
+		require.NoError(t, err)
+		require.Equal(t, time.Second, time.Since(begin))
+		faults.SlowBy(time.Second, 0)
+		_, err = f.WriteAt([]byte("b"), 1)
+		require.NoError(t, err)
+		require.Equal(t, 3*time.Second, time.Since(begin), "two faults add up")
+
+		var slow sync.WaitGroup
+		slow.Go(func() { require.NoError(t, f.Sync()) })
+		time.Sleep(time.Minute)
+		require.Equal(t, "ab", read(t, disk, "f"), "nobody waits for a sync but who asked for it")
+		slow.Wait()
+	})
+}
+
+// A write that is under way when its incarnation ends, or is paused, has no effect
+// afterwards, or before it goes on.
+func TestASlowWriteOfADeadIncarnationNeverArrives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var faults vfs.Faults
+		mem, g := vfs.NewMem(1), gate.New()
+		disk := vfs.Gated(vfs.WithFaults(mem, &faults), g)
+		f, err := disk.Create("f")
+		require.NoError(t, err)
+		faults.SlowBy(time.Second, 0)
+		var writers sync.WaitGroup
+		writers.Go(func() {
+			_, err := f.WriteAt([]byte("paused"), 0)
+			require.NoError(t, err)
+		})
+		synctest.Wait()
+		g.Pause()
+		time.Sleep(time.Minute)
+		require.Empty(t, read(t, mem, "f"))
+		g.Resume()
+		writers.Wait()
+		require.Equal(t, "paused", read(t, mem, "f"))
+
+		writers.Go(func() {
+			_, err := f.WriteAt([]byte("late"), 0)
+			require.ErrorIs(t, err, gate.ErrShut)
+		})
+		synctest.Wait()
+		g.Shut()
+		writers.Wait()
+		require.Equal(t, "paused", read(t, mem, "f"))
+	})
+}
