@@ -175,7 +175,7 @@ func TestDuplicateBrokerGivesUp(t *testing.T) {
 		first := c.brokers[1]
 		c.brokers[1] = second
 		c.start(1) // from another machine
-		require.ErrorIs(t, <-c.failures, metadata.ErrDuplicateBrokerRegistration)
+		require.ErrorIs(t, c.failure(), metadata.ErrDuplicateBrokerRegistration)
 		me, _ := first.broker.Image().Broker(1)
 		require.Equal(t, first.broker.Epoch(), me.Epoch)
 		require.False(t, me.Fenced)

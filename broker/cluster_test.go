@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -251,6 +252,9 @@ func (c *cluster) createTopic(name string, partitions int32, rf int16, configs .
 	resp, err := c.live()[0].forward(c.t.Context(), req)
 	require.NoError(c.t, err)
 	require.Zero(c.t, resp.(*kmsg.CreateTopicsResponse).Topics[0].ErrorCode)
+	c.eventually("every broker knows the topic", func() bool {
+		return !slices.ContainsFunc(c.live(), func(b *Broker) bool { return b.Image().TopicByName(name) == nil })
+	})
 	c.eventually("the topic has leaders and followers", func() bool { return c.settled(name, int(partitions*int32(rf))) })
 }
 
@@ -303,6 +307,18 @@ func (c *cluster) kinds() (all []event.Kind) {
 		all = append(all, e.Kind)
 	}
 	return all
+}
+
+// failure waits for a broker to give up.
+func (c *cluster) failure() error {
+	c.t.Helper()
+	select {
+	case err := <-c.failures:
+		return err
+	case <-time.After(time.Minute):
+		require.FailNow(c.t, "never: a broker gives up")
+		return nil
+	}
 }
 
 // nothingFailed is true of every cluster whose disks and coordinators are well.

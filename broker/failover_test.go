@@ -346,7 +346,7 @@ func TestFailedDiskTakesTheBrokerDown(t *testing.T) {
 		broken.faults.Full()
 		_, err := c.replica(leader, "orders", 0).Append(t.Context(), oneRecord("lost"), -1, time.Now())
 		require.Error(t, err)
-		require.ErrorContains(t, <-c.failures, "orders-0")
+		require.ErrorContains(t, c.failure(), "orders-0")
 		c.kill(broken)
 		c.eventually("another replica leads", func() bool { return c.leader("orders", 0) != nil })
 		require.Empty(t, c.failures)
@@ -368,12 +368,12 @@ func TestMetadataThatGoesBackwardsIsRefused(t *testing.T) {
 		for id := range c.coordinators {
 			c.startCoordinator(id, id == 1)
 		}
-		require.ErrorIs(t, <-c.failures, metadata.ErrInconsistentClusterID)
+		require.ErrorIs(t, c.failure(), metadata.ErrInconsistentClusterID)
 		require.NotNil(t, c.brokers[1].broker.Image().TopicByName("a"))
 
 		c.kill(c.brokers[1])
 		c.start(1)
-		require.ErrorIs(t, <-c.failures, metadata.ErrInconsistentClusterID, "nor after a restart")
+		require.ErrorIs(t, c.failure(), metadata.ErrInconsistentClusterID, "nor after a restart")
 		names, err := c.brokers[1].disk.List(".")
 		require.NoError(t, err)
 		require.Contains(t, names, "a-0/")
