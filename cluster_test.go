@@ -163,6 +163,8 @@ func TestCloseTwiceAndAfterwards(t *testing.T) {
 	require.NoError(t, c.Close())
 	require.Eventually(t, func() bool { return len(c.Goroutines()) == 0 }, 5*time.Second, time.Millisecond)
 	require.ErrorIs(t, c.Wait(t.Context(), brokersim.NoLeader("orders", 9)), brokersim.ErrClosed)
+	require.Error(t, c.Broker(1).Start())
+	require.Error(t, c.CreateTopic("late", 1, 1))
 	for range c.Events(t.Context(), c.Snapshot().Seq) {
 		t.Fatal("a closed cluster tells nothing more")
 	}

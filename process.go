@@ -213,7 +213,7 @@ func (p *process[R]) wipe() error {
 	return nil
 }
 
-// close ends whatever runs, without a word to the world, by calling last.
+// close ends whatever runs for good: last is for what it may still put in order.
 func (p *process[R]) close(last func(R) error) error {
 	release := p.hold()
 	p.mu.Lock()
@@ -224,10 +224,9 @@ func (p *process[R]) close(last func(R) error) error {
 	p.mu.Unlock()
 	var err error
 	if state.Up() {
-		if state == Paused { // it can do nothing in good order
-			g.Shut()
+		if state == Running { // a paused one can do nothing in good order
+			err = last(run)
 		}
-		err = last(run)
 		g.Shut()
 		p.host.Kill()
 		if e := run.Close(); err == nil {
