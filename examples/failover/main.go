@@ -44,7 +44,7 @@ func run(ctx context.Context, out io.Writer) (story.Verdict, error) {
 	defer stage.Close()
 
 	stage.Heading("three coordinator nodes and three brokers start")
-	c, err := brokersim.New(ctx, brokersim.Topic(story.Topic, 3, 2))
+	c, err := brokersim.New(ctx, brokersim.Topic(story.Topic, 3, 2, "min.insync.replicas=1"))
 	if err != nil {
 		return story.Verdict{}, err
 	}

@@ -2,13 +2,17 @@ package story
 
 import (
 	"context"
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/brokersim/brokersim"
 	"github.com/brokersim/brokersim/event"
@@ -38,20 +42,11 @@ func (s *Stage) Follow(c *brokersim.Cluster, kinds ...event.Kind) {
 	since := c.Snapshot().Seq
 	s.wg.Go(func() {
 		for e := range c.Events(ctx, since) {
-			if len(kinds) == 0 || contains(kinds, e.Kind) {
+			if len(kinds) == 0 || slices.Contains(kinds, e.Kind) {
 				s.tell(e)
 			}
 		}
 	})
-}
-
-func contains(kinds []event.Kind, k event.Kind) bool {
-	for _, kind := range kinds {
-		if kind == k {
-			return true
-		}
-	}
-	return false
 }
 
 func (s *Stage) tell(e event.Event) {
@@ -106,23 +101,38 @@ func Describe(ctx context.Context, c *brokersim.Cluster) (string, error) {
 		return "", err
 	}
 	defer client.Close()
-	topics, err := kadm.NewClient(client).ListTopics(ctx, Topic)
-	if err != nil {
+	admin := kadm.NewClient(client)
+	topics, err := admin.ListTopics(ctx, Topic)
+	if err = errors.Join(err, topics.Error()); err != nil {
 		return "", fmt.Errorf("describing %s: %w", Topic, err)
 	}
-	topic := topics[Topic]
-	if topic.Err != nil {
-		return "", fmt.Errorf("describing %s: %w", Topic, topic.Err)
+	configs, err := admin.DescribeTopicConfigs(ctx, Topic)
+	if err != nil {
+		return "", fmt.Errorf("describing the configs of %s: %w", Topic, err)
 	}
+	topic := topics[Topic]
 	var b strings.Builder
 	partitions := topic.Partitions.Sorted()
-	fmt.Fprintf(&b, "Topic: %s\tTopicId: %s\tPartitionCount: %d\tReplicationFactor: %d",
-		Topic, topic.ID, len(partitions), topic.Partitions.NumReplicas())
+	fmt.Fprintf(&b, "Topic: %s\tTopicId: %s\tPartitionCount: %d\tReplicationFactor: %d\tConfigs: %s",
+		Topic, base64.RawURLEncoding.EncodeToString(topic.ID[:]), len(partitions), topic.Partitions.NumReplicas(), own(configs))
 	for _, p := range partitions {
 		fmt.Fprintf(&b, "\n  Topic: %s\tPartition: %d\tLeader: %d\tReplicas: %s\tIsr: %s",
 			Topic, p.Partition, p.Leader, ids(p.Replicas), ids(p.ISR))
 	}
 	return b.String(), nil
+}
+
+// own lists what was set on the topic itself.
+func own(resources kadm.ResourceConfigs) string {
+	var set []string
+	for _, r := range resources {
+		for _, c := range r.Configs {
+			if c.Source == kmsg.ConfigSourceDynamicTopicConfig {
+				set = append(set, c.Key+"="+c.MaybeValue())
+			}
+		}
+	}
+	return strings.Join(set, ",")
 }
 
 func ids(ids []int32) string {
