@@ -189,6 +189,31 @@ func TestFetchGathersMinBytes(t *testing.T) {
 	})
 }
 
+// An answer that cannot take the next batch is not held back for more.
+func TestFetchDoesNotWaitWhenFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := startCluster(t, 1)
+		topic := c.createTopic("orders", [][]int32{{1}, {1}})
+		client := c.client(1)
+		size := len(one(strings.Repeat("x", 900)))
+		for partition := range int32(2) {
+			for range 2 {
+				produced1(t, client, produceRequest(9, "orders", [16]byte{}, partition, 1, one(strings.Repeat("x", 900))))
+			}
+		}
+		for batches, partitions := range map[int][]int32{1: {0}, 3: {0, 1}} {
+			req := fetchRequest(12, topic, partitions...)
+			req.MaxWaitMillis, req.MaxBytes, req.MinBytes = 10000, int32(batches*size+100), int32(batches*size+100)
+			begin, got := time.Now(), 0
+			for _, p := range ask[*kmsg.FetchResponse](t, client, req).Topics[0].Partitions {
+				got += len(p.RecordBatches) / size
+			}
+			require.Equal(t, batches, got)
+			require.Zero(t, time.Since(begin))
+		}
+	})
+}
+
 // A client that hangs up does not leave a request waiting behind.
 func TestFetchEndsWithItsConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -188,10 +188,19 @@ func (f *fetch) note(p *fetchPartition, res replication.ReadResult, before, left
 		l.records = res.Records[before:len(res.Records):len(res.Records)]
 	}
 	f.bytes += len(l.records)
-	if end := f.readable(res.HighWatermark, res.LogEndOffset); len(l.records) == 0 && p.offset < end {
-		l.starved = true
-		f.ready = f.ready || left < p.maxBytes
+	end := f.readable(res.HighWatermark, res.LogEndOffset)
+	l.starved = len(l.records) == 0 && p.offset < end
+	if left < p.maxBytes && !f.done() { // the answer may be as full as it gets
+		f.ready = following(l.records, p.offset) < end
 	}
+}
+
+// following is the offset after whole batches; offset if there are none.
+func following(records []byte, offset int64) int64 {
+	for batch := range partition.Batches(records) {
+		offset = batch.NextOffset()
+	}
+	return offset
 }
 
 // readable is the end of what this fetcher may read.
