@@ -145,8 +145,8 @@ func (c *Cluster) patience() time.Duration {
 	return max(30*time.Second, 30*c.configs.SessionTimeout)
 }
 
-// Close stops every broker at once and in good order, ISRs untouched, then the
-// coordinator, and returns when no goroutine of the cluster is left. It may be
+// Close ends the coordinator, then stops every broker at once and in good order,
+// ISRs untouched, and returns when no goroutine of the cluster is left. It may be
 // called more than once.
 func (c *Cluster) Close() error {
 	c.closing.Do(func() {
@@ -195,10 +195,16 @@ func (c *Cluster) Addrs() []string {
 	return addrs
 }
 
+// dialPatience is how long Dial waits for an answer: as long as kgo's own dialer,
+// which gives its hook a context without an end.
+const dialPatience = 10 * time.Second
+
 // Dial connects a client to an address that the cluster gave out. It fits
 // kgo.Dialer and other clients' dial hooks. Without InMemoryClients a client may
-// as well dial by itself.
+// as well dial by itself. Where nobody answers, it gives up after ten seconds.
 func (c *Cluster) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialPatience)
+	defer cancel()
 	if c.cfg.inMemory {
 		return c.clients.DialContext(ctx, network, addr)
 	}
