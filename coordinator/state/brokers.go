@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/brokersim/brokersim/internal/guard"
 	"github.com/brokersim/brokersim/metadata"
 )
 
@@ -30,7 +31,7 @@ func (c RegisterBroker) apply(w *work) {
 	if known {
 		b.UnfencedEpoch = old.UnfencedEpoch
 	}
-	clean := !known || c.nothingLost(old)
+	clean := !known || c.nothingLost(old) || !guard.UncleanLeavesISR.Holds()
 	w.result.BrokerEpoch, w.result.Clean = b.Epoch, clean
 	w.step(b, Registered, "")
 	w.leave(b.ID, !clean)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/brokersim/brokersim/internal/guard"
 	"github.com/brokersim/brokersim/metadata"
 )
 
@@ -45,7 +46,7 @@ func (c AlterPartitions) refuse(w *work, p metadata.Partition, change PartitionC
 		return fmt.Errorf("%w: %d, the current one is %d", metadata.ErrFencedLeaderEpoch, change.LeaderEpoch, p.LeaderEpoch)
 	case c.Broker != p.Leader:
 		return fmt.Errorf("%w: broker %d does not lead, %d does", metadata.ErrInvalidRequest, c.Broker, p.Leader)
-	case change.PartitionEpoch < p.PartitionEpoch:
+	case change.PartitionEpoch < p.PartitionEpoch && guard.CompareAndSet.Holds():
 		return fmt.Errorf("%w: %d, the current one is %d", metadata.ErrInvalidUpdateVersion, change.PartitionEpoch, p.PartitionEpoch)
 	case len(isr) > len(p.Replicas):
 		return fmt.Errorf("%w: an ISR of %d, there are %d replicas", metadata.ErrInvalidRequest, len(isr), len(p.Replicas))
@@ -78,7 +79,7 @@ func (w *work) ineligible(m ISRMember) string {
 		return "is shutting down"
 	case b.Fenced:
 		return "is fenced"
-	case m.Epoch != -1 && m.Epoch != b.Epoch:
+	case m.Epoch != -1 && m.Epoch != b.Epoch && guard.BrokerEpoch.Holds():
 		return fmt.Sprintf("has epoch %d, not %d", b.Epoch, m.Epoch)
 	}
 	return ""
