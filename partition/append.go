@@ -77,14 +77,20 @@ func (l *Log) AppendAsFollower(batches []byte, leaderEpoch int32) (AppendInfo, e
 	if len(whole) == 0 {
 		return info, nil
 	}
-	next, epoch := end, l.LatestEpoch()
+	next, epoch, gaps := end, l.LatestEpoch(), false
 	for b := range Batches(whole) {
-		if b.BaseOffset() < next || b.BaseOffset() > next && !l.gaps.Load() || b.LeaderEpoch() < epoch {
+		gaps = gaps || b.BaseOffset() > next
+		if b.BaseOffset() < next || gaps && !cfg.Compacted && !l.gaps.Load() || b.LeaderEpoch() < epoch {
 			return AppendInfo{}, l.refuse(metadata.ErrCorruptMessage, "offset %d of epoch %d fetched after offset %d of epoch %d",
 				b.BaseOffset(), b.LeaderEpoch(), next-1, epoch)
 		}
 		next, epoch = b.NextOffset(), b.LeaderEpoch()
 		info.Records += int(b.Count())
+	}
+	if gaps {
+		if err := l.allowGaps(); err != nil {
+			return AppendInfo{}, err
+		}
 	}
 	info.BaseOffset, info.LastOffset = Batch(whole).BaseOffset(), next-1
 	return info, l.append(whole, cfg)

@@ -17,7 +17,7 @@ type Config struct {
 	MaxMessageBytes    int    // max.message.bytes: of a batch from a client, as it is stored
 	CompressionType    string // compression.type: "producer" leaves batches as they came
 
-	Compacted     bool // cleanup.policy has compact: records need keys, and offsets may be missing
+	Compacted     bool // cleanup.policy has compact: records need keys, and a leader may leave offsets out
 	LogAppendTime bool // message.timestamp.type: the leader's clock decides, not the client's
 
 	TimestampBeforeMax time.Duration // message.timestamp.before.max.ms

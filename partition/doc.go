@@ -1,2 +1,112 @@
-// Package partition keeps one replica's log. The book follows.
+// Package partition keeps one replica's log: the records of a partition, in the
+// order and in the bytes in which its leader wrote them. The files are Kafka's.
+//
+// # What it is
+//
+// A Log appends batches as a leader (AppendAsLeader) or as a follower
+// (AppendAsFollower), reads whole batches by offset, cuts its end off when another
+// leader's log parts from it (Truncate), begins anew (Reset), moves its start
+// (SetLogStart), and knows two things about what is in it: where each leader epoch
+// begins, and what each idempotent producer sent last. Both are functions of the
+// bytes, so every replica that has the same bytes knows the same.
+//
+// # What it is not
+//
+// It does not know who leads, what is committed, or that there are other replicas:
+// the bound of a read is an argument. It has no goroutine and no clock, and emits
+// no events; replication and broker do that.
+//
+// # Rules
+//
+//  1. Nothing is shown before write(2) has returned for it, or the sync that
+//     flush.messages asks for.
+//  2. Bytes are never re-encoded, so all replicas hold the same. The leader patches
+//     the base offset and the leader epoch, which lie outside of the checksum;
+//     LogAppendTime and a wrong maxTimestamp cost a new checksum. Only a topic
+//     whose compression.type differs from the batch's makes a new batch.
+//  3. Offsets never go back along a log, and neither do epochs. Unless a compaction
+//     has left records out, offsets are dense.
+//  4. After a crash a log is a prefix of what was appended, never less than what was
+//     synced, never a record that is damaged. Hence the order of things: a segment
+//     is synced before the next one begins, a cut is durable before anything is
+//     appended in its place, and an epoch is in its checkpoint before its first batch.
+//  5. A disk that failed once is not written to again (ErrStorage). In particular no
+//     sync is ever repeated, since a second one may say that all is well.
+//
+// # The files
+//
+//	orders-0/
+//	├── 00000000000000000000.log     batches, from offset 0 on
+//	├── 00000000000000000000.index   the way into them
+//	├── 00000000000000004711.log     the active segment begins at offset 4711
+//	├── 00000000000000004711.index
+//	├── leader-epoch-checkpoint      "0\n2\n3 0\n5 4600\n": version, count, epoch and start
+//	├── partition.metadata           "version: 0\ntopic_id: ...\n"
+//	└── offset-gaps                  there if compaction has left out offsets; not Kafka's
+//
+// A .log file is one batch after the other, numbers with the highest byte first:
+//
+//	 0        8    12   16 17   21 23   27       35       43       51 53   57   61
+//	┌────────┬────┬────┬─┬────┬──┬────┬────────┬────────┬────────┬──┬────┬────┬───────┐
+//	│ base   │size│lead│2│CRC │at│last│ base   │ max    │producer│pe│base│    │records│
+//	│ offset │-12 │epo.│ │-32C│tr│off.│ timest.│ timest.│ id     │  │seq.│cnt │ ...   │
+//	└────────┴────┴────┴─┴────┴──┴────┴────────┴────────┴────────┴──┴────┴────┴───────┘
+//	 patched       patched    └──────────── what the checksum covers ────────────────┘
+//
+// The last offset counts from the base, pe is the producer's epoch, and attributes
+// are: bits 0 to 2 the codec, 3 LogAppendTime, 4 transactional, 5 control, 6 that
+// the base timestamp is a delete horizon. Records, compressed together, are
+//
+//	length │ attributes │ timestamp │ offset │ key │ value │ headers
+//	varint │ int8 = 0   │ varint    │ varint │ varint length (-1 null) and bytes, ...
+//
+// with timestamp and offset counted from the base. An .index file is entries of
+// eight bytes, one for the first batch after every index.interval.bytes:
+//
+//	 0             4              8
+//	┌─────────────┬──────────────┐  last offset of a batch, from the segment's base;
+//	│ offset      │ position     │  where that batch begins in the .log
+//	└─────────────┴──────────────┘
+//
+// It is written when the log is synced, rolled or closed, and made anew at Open.
+//
+// # Damage
+//
+// Open reads everything and checks every checksum. It cuts off what is not good. If
+// nothing valid lies behind, that was a torn tail: an append that a crash left
+// unfinished. If something does, or a segment is missing, the log is damaged, and
+// Recovery.Corrupt says where: what this replica once acknowledged may be gone, so
+// its broker must not claim to be what it was. Epochs and producers are taken from
+// the log; a checkpoint that is missing, torn or stale is replaced.
+//
+// A read checks headers, positions and the order of offsets always, and checksums
+// of whatever this incarnation found on the disk rather than wrote (a file's bytes
+// below segment.foreign). What it wrote itself it has checked before, and reads
+// back from a cache a moment later; bits that flip there are caught one step
+// further, by the follower's append or the consumer, which check every batch. The
+// checksum does not cover a batch's base offset and leader epoch. A wrong offset
+// shows in the order of offsets; a wrong epoch only if it makes epochs go back.
+//
+// # Turns
+//
+// Writers hold a one-slot channel for as long as their disk calls take. Readers
+// never do: they load what is published in atomics (end, segments, sizes, index),
+// read, and look whether Log.cuts has moved meanwhile, which says that something
+// was cut off and they must read again. So a slow disk holds up nobody who only
+// reads, and nothing here keeps virtual time from moving.
+//
+// # Room for more
+//
+// Time index (.timeindex beside .index, in index.go's way), retention (removing
+// segments from the front, in truncate.go's order reversed), compaction (new
+// segments swapped in by Log.publish, allowGaps before), producer snapshots
+// (.snapshot at each roll, so that Open and Truncate need not read all headers),
+// and the transaction index each get a file of that name here. The tail of the log
+// may then be kept in memory between write and reading.segment.
+//
+// # Reading order
+//
+// batch.go, log.go, append.go with validate.go, read.go, truncate.go, recover.go;
+// then epochs.go and producers.go, which are pure. Package batchtest builds batches
+// for tests.
 package partition

@@ -17,12 +17,10 @@ import (
 // them. It starts no goroutine and looks at no clock. All its methods are safe for
 // concurrent use: writers take turns, readers never wait for one.
 type Log struct {
-	fs  vfs.FS
-	dir string
-	cfg atomic.Pointer[Config]
-	// gaps says that offsets may be missing between batches: the topic is compacted,
-	// or was since the log was opened. Otherwise a gap is damage.
-	gaps atomic.Bool
+	fs   vfs.FS
+	dir  string
+	cfg  atomic.Pointer[Config]
+	gaps atomic.Bool // offsets are missing between batches; see gapFile
 
 	// writer is the slot that whoever changes the log holds. It is no mutex because
 	// it spans disk calls, which may take long or wait while a node is paused.
@@ -75,15 +73,15 @@ func (l *Log) open() (Recovery, error) {
 	if err := l.checkTopicID(); err != nil {
 		return Recovery{}, err
 	}
+	if err := l.readGaps(); err != nil {
+		return Recovery{}, err
+	}
 	return l.recover()
 }
 
 // SetConfig changes what the next appends go by.
 func (l *Log) SetConfig(cfg Config) {
 	cfg = cfg.withDefaults()
-	if cfg.Compacted {
-		l.gaps.Store(true)
-	}
 	l.cfg.Store(&cfg)
 }
 

@@ -160,9 +160,11 @@ func TestCompactedLogsMayHaveGaps(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"a", "b", "c"}, values(t, l, 0))
 	require.Equal(t, []string{"b", "c"}, values(t, l, 6))
-	l, found := reopen(t, l, disk, cfg)
+	l, found := reopen(t, l, disk, partition.Config{}) // whether or not it is known what the topic is
 	require.Empty(t, found.Corrupt)
 	require.Equal(t, []string{"c"}, values(t, l, 901))
+	_, err = l.AppendAsFollower(batchtest.At(math.MaxInt32+9000, 1, "d"), 1)
+	require.NoError(t, err)
 }
 
 func TestReadKeepsItsLimits(t *testing.T) {
@@ -258,6 +260,23 @@ func TestTruncate(t *testing.T) {
 			require.Equal(t, "new", all[len(all)-1])
 		})
 	}
+}
+
+func TestSegmentsThatWereCutOffStayAway(t *testing.T) {
+	disk := vfs.NewMem(0)
+	cfg := partition.Config{SegmentBytes: one}
+	l := open(t, disk, cfg)
+	appendTo(t, l, 0, "a")
+	appendTo(t, l, 0, "b")
+	appendTo(t, l, 0, "c")
+	require.NoError(t, l.Sync())
+	_, err := l.Truncate(1)
+	require.NoError(t, err)
+	disk.PowerLoss()
+	l, found, err := partition.Open(disk, dir, cfg)
+	require.NoError(t, err)
+	defer l.Close()
+	require.Equal(t, partition.Recovery{LogEndOffset: 1}, found)
 }
 
 func TestTruncateAtTheEndForgetsAnEpochWithoutRecords(t *testing.T) {

@@ -3,7 +3,9 @@ package partition_test
 import (
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -224,6 +226,31 @@ func TestPowerLossWhileAnEpochIsWritten(t *testing.T) {
 	}
 }
 
+// What recovery cuts off may be valid. It must not come back behind what is
+// appended in its place.
+func TestWhatRecoveryCutsOffStaysAway(t *testing.T) {
+	sized := func(offset int64, value string) []byte {
+		return batchtest.At(offset, 1, value+strings.Repeat(".", 1024-one))
+	}
+	for seed := range uint64(100) {
+		disk := vfs.NewMem(seed)
+		l := open(t, disk, partition.Config{})
+		_, err := l.AppendAsFollower(slices.Concat(sized(0, "a"), sized(1, "b"), sized(2, "c")), 1)
+		require.NoError(t, err)
+		require.NoError(t, l.Sync())
+		edit(t, disk, firstLog, func(b []byte) []byte { b[1100] ^= 1; return b })
+		l, found := reopen(t, l, disk, partition.Config{})
+		require.Len(t, found.Corrupt, 1)
+		_, err = l.AppendAsLeader(sized(1, "new"[:1]), 1, now)
+		require.NoError(t, err)
+		disk.PowerLoss()
+		l, _, err = partition.Open(disk, dir, partition.Config{})
+		require.NoError(t, err)
+		require.LessOrEqual(t, l.LogEndOffset(), int64(2), "seed %d", seed)
+		require.NoError(t, l.Close())
+	}
+}
+
 func TestStraysAreSweptUp(t *testing.T) {
 	disk := three(t, partition.Config{})
 	for _, name := range []string{"00000000000000000099.index", "leader-epoch-checkpoint.tmp", "00000000000000000000.timeindex", "notes"} {
@@ -282,6 +309,7 @@ func FuzzRecovery(f *testing.F) {
 	f.Add(uint16(150), make([]byte, 300), uint8(1), true)
 	f.Add(uint16(2), []byte("9 9 9\n"), uint8(3), true)
 	f.Add(uint16(3), []byte{1, 2, 3}, uint8(2), true)
+	f.Add(uint16(150), []byte{0x41}, uint8(0), true) // an epoch that looks newer
 	f.Fuzz(func(t *testing.T, at uint16, with []byte, file uint8, replace bool) {
 		cfg := partition.Config{SegmentBytes: 3 * one, IndexIntervalBytes: 10}
 		disk := vfs.NewMem(0)
@@ -314,7 +342,7 @@ func FuzzRecovery(f *testing.F) {
 			next = b.NextOffset()
 		}
 		require.Equal(t, l.LogEndOffset(), next)
-		_, err = l.AppendAsLeader(batchtest.NewBatch("more"), 1<<30, now)
+		_, err = l.AppendAsLeader(batchtest.NewBatch("more"), math.MaxInt32, now)
 		require.NoError(t, err)
 	})
 }
