@@ -62,8 +62,9 @@ func (b *Broker) configsOf(kind kmsg.ConfigResourceType, name string) ([]metadat
 			return nil, fmt.Errorf("%w: this is broker %d; ask broker %q itself", metadata.ErrInvalidRequest, b.cfg.ID, name)
 		}
 		return b.cfg.Config.DescribeBroker(), nil
+	default:
+		return nil, fmt.Errorf("%w: configs of resource type %d are not described", metadata.ErrInvalidRequest, kind)
 	}
-	return nil, fmt.Errorf("%w: configs of resource type %d are not described", metadata.ErrInvalidRequest, kind)
 }
 
 func describeConfig(e metadata.ConfigEntry, req *kmsg.DescribeConfigsRequest) kmsg.DescribeConfigsResponseResourceConfig {

@@ -297,11 +297,6 @@ func (b *Broker) until(ctx context.Context, cond func(*metadata.Image) bool) err
 	return b.images.until(ctx, b.ctx.Done(), cond)
 }
 
-// awaitMetadata waits until this broker has applied the metadata up to offset.
-func (b *Broker) awaitMetadata(ctx context.Context, offset int64) error {
-	return b.until(ctx, func(im *metadata.Image) bool { return im.Offset() >= offset })
-}
-
 // forward sends req, whose version is set, to the active coordinator in an
 // Envelope and returns its answer. It tries until ctx ends; what it then returns
 // is metadata.ErrBrokerNotAvailable, and req may have been carried out.

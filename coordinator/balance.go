@@ -31,7 +31,11 @@ func (b *balancer) run(now, other time.Time) time.Time {
 	if !now.Before(b.next) {
 		b.next = now.Add(b.a.n.cfg.Broker.LeaderImbalanceCheck)
 		if moves := misplaced(b.a.n.Image(), b.a.n.cfg.Broker.LeaderImbalancePercent); len(moves) > 0 {
-			b.a.spawn(func() { b.a.n.propose(b.a.ctx, state.ElectLeaders{Partitions: moves}) })
+			b.a.spawn(func() {
+				if _, err := b.a.n.propose(b.a.ctx, state.ElectLeaders{Partitions: moves}); err != nil {
+					b.a.n.logger.Info("preferred leaders were not elected; the next check tries again", "error", err)
+				}
+			})
 		}
 	}
 	if b.next.Before(other) {

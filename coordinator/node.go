@@ -200,7 +200,7 @@ func (n *Node) Close() error {
 		n.mu.Unlock()
 		n.stream.Close()
 		if r := n.raft.Load(); r != nil {
-			r.Shutdown().Error() // closes the transport too
+			_ = r.Shutdown().Error() // closes the transport too
 		}
 		if n.transport != nil {
 			n.transport.CloseStreams()

@@ -43,7 +43,7 @@ func (c *quorumClient) ask(ctx context.Context, req kmsg.Request) (kmsg.Response
 // do asks node after node until one answers as the active coordinator; nil when ctx ends.
 func (c *quorumClient) do(ctx context.Context, req kmsg.Request) kmsg.Response {
 	for ctx.Err() == nil {
-		tried := context.Context(ctx)
+		tried := ctx
 		limited, cancel := context.WithTimeout(tried, 300*time.Millisecond)
 		resp, err := c.clients[c.at.Load()].Do(limited, req)
 		cancel()

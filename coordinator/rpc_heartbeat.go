@@ -89,6 +89,7 @@ func heartbeatReply(req *kmsg.BrokerHeartbeatRequest, b metadata.Broker, letGo b
 func (a *active) take(s step, b metadata.Broker) error {
 	var err error
 	switch s {
+	case stay:
 	case unfence:
 		_, err = a.n.propose(a.ctx, state.UnfenceBroker{ID: b.ID, Epoch: b.Epoch})
 	case fence:

@@ -184,7 +184,7 @@ func (s *snapshots) add(meta *raft.SnapshotMeta) error {
 		return err
 	}
 	for _, m := range old {
-		s.fs.Remove(m.ID) // what stays is found and removed after the next start
+		_ = s.fs.Remove(m.ID) // what stays is found and removed after the next start
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ func ValidateTopicName(name string) error {
 	case name == "." || name == "..":
 		return fmt.Errorf("%w: the name cannot be %q", ErrInvalidTopic, name)
 	case len(name) > maxTopicName:
-		return fmt.Errorf("%w: a name of %d characters, %d are allowed: %q...", ErrInvalidTopic, len(name), maxTopicName, name[:32])
+		return fmt.Errorf("%w: a name of %d characters, %d are allowed, begins with %q", ErrInvalidTopic, len(name), maxTopicName, name[:32])
 	}
 	for i := range len(name) {
 		if c := name[i]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-') {

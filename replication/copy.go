@@ -56,8 +56,9 @@ func (r *Replica) copied(ctx context.Context, req FetchPartition, ans FetchedPar
 		return r.cut(step, req.CurrentLeaderEpoch)
 	case TryLater:
 		return fmt.Errorf("%s: %w", r, step.Err)
+	default: // Ignore
+		return nil
 	}
-	return nil
 }
 
 // appendCopy writes the leader's bytes and takes over its high watermark and log start.

@@ -25,8 +25,9 @@ func (r Role) String() string {
 		return "follower"
 	case Leading:
 		return "leader"
+	default:
+		return "none"
 	}
-	return "none"
 }
 
 // A Status is what one replica knows, at one moment.

@@ -171,7 +171,7 @@ func (c *clientConn) deliver(frame *[]byte) error {
 
 // fail breaks the connection; the first reason is kept.
 func (c *clientConn) fail(err error) {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	c.mu.Lock()

@@ -136,10 +136,10 @@ func (c *Conn) readAhead() {
 // time: a producer with acks=0 may well send and leave.
 func (c *Conn) readEnded(err error) {
 	_, oversized := errors.AsType[*FrameError](err)
-	if err != io.EOF && c.life.Err() == nil {
+	if !errors.Is(err, io.EOF) && c.life.Err() == nil {
 		c.warn("connection broke", "error", err)
 	}
-	if err != io.EOF && err != io.ErrUnexpectedEOF && !oversized {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !oversized {
 		c.end()
 		return
 	}

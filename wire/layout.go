@@ -155,8 +155,9 @@ func (w *walker) field(f *fieldLayout, flexible bool) error {
 			return nil
 		}
 		return w.walk(f.of)
+	default: // listField
+		return w.list(f, flexible)
 	}
-	return w.list(f, flexible)
 }
 
 func (w *walker) list(f *fieldLayout, flexible bool) error {

@@ -63,6 +63,7 @@ func (le learner) structure(t reflect.Type, at place) *layout {
 			l.fields = append(l.fields, le.field(f.Type, here))
 		case tagged:
 			l.tags[tag] = le.field(f.Type, le.anchored(f.Type, here))
+		case absent:
 		}
 	}
 	return l

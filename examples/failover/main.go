@@ -143,7 +143,7 @@ func (t *telling) crash(victim *brokersim.Broker) error {
 	t.stage.Zero()
 	t.ledger.Crashed(led)
 	if err := victim.Kill(); err != nil {
-		<-flow
+		_ = <-flow
 		return err
 	}
 	return <-flow

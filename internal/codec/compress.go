@@ -33,6 +33,7 @@ func kgoCodec(t Type) kgo.CompressionCodec {
 		return kgo.Lz4Compression()
 	case ZSTD:
 		return kgo.ZstdCompression()
+	default:
+		return kgo.NoCompression()
 	}
-	return kgo.NoCompression()
 }

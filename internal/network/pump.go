@@ -26,7 +26,7 @@ func (c *tcpConn) pumpIn(p *pipe, first []byte) {
 		case err == nil:
 		case c.fail.Load() != nil:
 			return
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			p.finish(net.ErrClosed)
 			return
 		default:
@@ -51,13 +51,13 @@ func (c *tcpConn) pumpOut(p *pipe) {
 				return
 			}
 		}
-		switch err {
-		case nil:
-		case io.EOF:
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF):
 			p.closeRead(net.ErrClosed, nil)
 			c.shutRaw(false)
 			return
-		case errReset:
+		case errors.Is(err, errReset):
 			p.closeRead(net.ErrClosed, nil)
 			c.shutRaw(true)
 			return
