@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/brokersim/brokersim"
 	"github.com/brokersim/brokersim/brokertest"
@@ -54,6 +55,20 @@ func withoutCoordinator(c *brokersim.Cluster, do func(*brokersim.Broker)) {
 		n.Kill()
 	}
 	go do(c.Broker(2))
+}
+
+// Killing does not wait for what the disk is at.
+func TestKillWithAStuckDisk(t *testing.T) {
+	brokertest.Virtual(t, func(t *testing.T) {
+		c := brokertest.Start(t, brokersim.Topic("orders", 1, 3))
+		b := c.Leader("orders", 0)
+		b.Disk().Slow(time.Hour, time.Hour)
+		client(t, c, kgo.DefaultProduceTopic("orders")).Produce(t.Context(), kgo.StringRecord("x"), nil)
+		time.Sleep(10 * time.Second)
+		began := time.Now()
+		require.NoError(t, b.Kill())
+		require.Less(t, time.Since(began), time.Second)
+	})
 }
 
 // A broker that cannot say goodbye ends all the same, and says so.

@@ -47,9 +47,12 @@ type fault struct {
 	err     error
 	keep    int           // bytes of a write that arrive all the same
 	delay   time.Duration // before the operation has its effect
+	healed  chan struct{} // closed then
 }
 
-// SlowBy makes every write last longer by write, and every sync by sync.
+// SlowBy makes every write last longer by write, and every sync by sync. What is
+// under way when the fault heals goes on at once; what is under way when the
+// incarnation ends is given up.
 func (f *Faults) SlowBy(write, sync time.Duration) (heal func()) {
 	slow := []*fault{{ops: OpWrite, delay: write}, {ops: OpSync | OpSyncDir, delay: sync}}
 	return f.add(slow...)
@@ -73,12 +76,18 @@ func (f *Faults) ShortWrite(name string, keep int) (heal func()) {
 }
 
 func (f *Faults) add(more ...*fault) (heal func()) {
+	for _, x := range more {
+		x.healed = make(chan struct{})
+	}
 	f.change(func(list []*fault) []*fault { return append(list, more...) })
-	return func() {
+	return sync.OnceFunc(func() {
 		f.change(func(list []*fault) []*fault {
 			return slices.DeleteFunc(list, func(x *fault) bool { return slices.Contains(more, x) })
 		})
-	}
+		for _, x := range more {
+			close(x.healed)
+		}
+	})
 }
 
 func (f *Faults) change(edit func([]*fault) []*fault) {
@@ -102,23 +111,37 @@ func (f *Faults) strike(g *gate.Gate, op Op, name string) (keep int, err error) 
 	if list == nil {
 		return 0, nil
 	}
-	var delay time.Duration
+	slow := false
 	for _, x := range *list {
 		if x.ops&op == 0 || !x.matches(name) {
 			continue
 		}
-		delay += x.delay
+		if x.delay > 0 {
+			slow = true
+			x.linger(g)
+		}
 		if err == nil && x.err != nil {
 			keep, err = x.keep, x.err
 		}
 	}
-	if delay > 0 {
-		time.Sleep(delay) // the caller holds no lock
+	if slow {
 		if shut := g.Pass(); shut != nil {
 			return 0, shut
 		}
 	}
 	return keep, err
+}
+
+// linger waits for the delay, and no longer than the fault and the incarnation
+// last. The caller holds no lock.
+func (x *fault) linger(g *gate.Gate) {
+	timer := time.NewTimer(x.delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-x.healed:
+	case <-g.Done():
+	}
 }
 
 func (x *fault) matches(name string) bool {

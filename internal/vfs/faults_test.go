@@ -102,6 +102,28 @@ func TestASlowDiskTakesVirtualTime(t *testing.T) {
 	})
 }
 
+// What waits for a slow disk is let go when the disk is healed, or its node ends.
+func TestNobodyWaitsForASlownessThatIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var faults vfs.Faults
+		g := gate.New()
+		disk := vfs.Gated(vfs.WithFaults(vfs.NewMem(1), &faults), g)
+		f, err := disk.Create("f")
+		require.NoError(t, err)
+		begin := time.Now()
+		heal := faults.SlowBy(time.Hour, time.Hour)
+		time.AfterFunc(time.Second, heal)
+		_, err = f.WriteAt([]byte("a"), 0)
+		require.NoError(t, err)
+		require.Equal(t, time.Second, time.Since(begin))
+
+		faults.SlowBy(0, time.Hour)
+		time.AfterFunc(time.Second, g.Shut)
+		require.ErrorIs(t, f.Sync(), gate.ErrShut)
+		require.Equal(t, 2*time.Second, time.Since(begin))
+	})
+}
+
 // A write that is under way when its incarnation ends, or is paused, has no effect
 // afterwards, or before it goes on.
 func TestASlowWriteOfADeadIncarnationNeverArrives(t *testing.T) {
