@@ -61,7 +61,11 @@ func (s *producers) check(b Batch) (duplicate *sent, err error) {
 			return x, nil
 		}
 	}
-	if p.n > 0 && b.BaseSequence() != addSequence(p.newest().last, 1) {
+	next := int32(0)
+	if p.n > 0 {
+		next = addSequence(p.newest().last, 1)
+	}
+	if b.BaseSequence() != next {
 		return nil, metadata.ErrOutOfOrderSequenceNumber
 	}
 	return nil, nil

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/brokersim/brokersim/metadata"
@@ -69,7 +70,7 @@ func compareBase(s *segment, offset int64) int {
 // readError leaves a CorruptError as it is, and says of all else that the disk
 // failed.
 func (l *Log) readError(err error) error {
-	if c, ok := err.(*CorruptError); ok { //nolint:errorlint // it is ours, unwrapped
+	if c, ok := errors.AsType[*CorruptError](err); ok {
 		return c
 	}
 	if closedFile(err) {
