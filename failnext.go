@@ -17,7 +17,7 @@ func (b *Broker) FailNext(apiKey int16, err *kerr.Error, n int) *Fault {
 	if err == nil || n < 1 {
 		return b.c.faults.impossible(fmt.Errorf("FailNext(%s, %v, %d): name an error and how often", keyName(apiKey), err, n))
 	}
-	fail, _ := Answer(err).action()
+	fail, _, _ := Answer(err).action()
 	var left atomic.Int64
 	left.Store(int64(n))
 	act := func(m network.Message) network.Verdict {

@@ -1,6 +1,7 @@
 package brokersim
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -76,7 +77,10 @@ func (n *Network) Intercept(from, to []End, apiKey int16, do Action) *Fault {
 	if do == nil {
 		return n.c.faults.impossible(fmt.Errorf("Intercept(%s): no action", keyName(apiKey)))
 	}
-	act, what := do.action()
+	act, what, err := do.action()
+	if err != nil {
+		return n.c.faults.impossible(fmt.Errorf("Intercept(%s): %w", keyName(apiKey), err))
+	}
 	what = fmt.Sprintf("%s from %s to %s: %s", keyName(apiKey), ends(from), ends(to), what)
 	return n.link(what, from, to, func(a, b []string) func() { return n.c.network.Intercept(a, b, apiKey, act) })
 }
@@ -144,14 +148,17 @@ func keyName(apiKey int16) string {
 // An Action is what Intercept does to a message: Delay, DropRequest, DropResponse
 // or Answer.
 type Action interface {
-	action() (do network.Action, what string)
+	action() (do network.Action, what string, err error)
 }
 
 // Delay lets a request through later.
 type Delay time.Duration
 
-func (d Delay) action() (network.Action, string) {
-	return network.Delay(time.Duration(d)), fmt.Sprintf("delayed by %v", time.Duration(d))
+func (d Delay) action() (network.Action, string, error) {
+	if d < 0 {
+		return nil, "", fmt.Errorf("Delay(%v): time cannot be negative", time.Duration(d))
+	}
+	return network.Delay(time.Duration(d)), fmt.Sprintf("delayed by %v", time.Duration(d)), nil
 }
 
 type drop int
@@ -164,11 +171,11 @@ const (
 	DropResponse
 )
 
-func (d drop) action() (network.Action, string) {
+func (d drop) action() (network.Action, string, error) {
 	if d == DropResponse {
-		return network.DropResponse, "answers dropped"
+		return network.DropResponse, "answers dropped", nil
 	}
-	return network.DropRequest, "requests dropped"
+	return network.DropRequest, "requests dropped", nil
 }
 
 // Answer has requests answered with an error, without effect, in every partition
@@ -177,7 +184,10 @@ func Answer(err *kerr.Error) Action { return answer{err} }
 
 type answer struct{ err *kerr.Error }
 
-func (a answer) action() (network.Action, string) {
+func (a answer) action() (network.Action, string, error) {
+	if a.err == nil {
+		return nil, "", errors.New("Answer(nil): name an error, as in kerr.NotController")
+	}
 	encode := func(request []byte) []byte { return broker.ErrorResponse(request, a.err.Code) }
-	return network.Answer(encode), "answered with " + a.err.Message
+	return network.Answer(encode), "answered with " + a.err.Message, nil
 }
