@@ -18,7 +18,7 @@ func (c *Cluster) Dump(w io.Writer) {
 	for _, f := range s.Faults {
 		fmt.Fprintf(&b, "fault %d in force for %v: %s\n", f.ID, s.Time.Sub(f.From), f.What)
 	}
-	w.Write(b.Bytes())
+	_, _ = w.Write(b.Bytes()) // it is for a person to read, and there is nobody else to tell
 }
 
 func dumpNodes(w io.Writer, s Snapshot) {
@@ -33,7 +33,7 @@ func dumpNodes(w io.Writer, s Snapshot) {
 	for _, b := range s.Brokers {
 		fmt.Fprintf(t, "broker-%d\t%s\tmetadata %d\t%s, broker epoch %d\t%s\n", b.ID, b.Process, b.Offset, b.Registration, b.Epoch, b.Rack)
 	}
-	t.Flush()
+	_ = t.Flush()
 }
 
 func dumpPartitions(w io.Writer, s Snapshot) {
@@ -46,7 +46,7 @@ func dumpPartitions(w io.Writer, s Snapshot) {
 				r.Broker, strings.Join(r.roles(), ", "), r.LeaderEpoch, r.LogStart, r.LEO, r.HW, epochsText(r.EpochStarts))
 		}
 	}
-	t.Flush()
+	_ = t.Flush()
 }
 
 func (r ReplicaState) roles() (roles []string) {

@@ -141,7 +141,7 @@ func (p *process[R]) gaveUp(g *gate.Gate, err error) {
 		p.mu.Unlock()
 		if current {
 			p.emit(p.kinds.failed, "error", err)
-			p.end(Failed, p.host.Kill)
+			_ = p.end(Failed, p.host.Kill) // an error: it had ended already
 		}
 	})
 }
