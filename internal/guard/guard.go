@@ -18,7 +18,7 @@ package guard
 import "sync/atomic"
 
 // A Guard is one rule of the protocol. Its number is that of the mutant that
-// lives when the guard is removed.
+// lives when the guard is removed, and stays the same for good.
 type Guard uint8
 
 // The guards of replication.
@@ -57,7 +57,7 @@ const (
 	EpochReached Guard = 21
 )
 
-// The guards of the coordinator, of groups and of the log.
+// The guards of the coordinator.
 const (
 	// CompareAndSet: AlterPartition is taken only on top of the partition epoch that it names.
 	CompareAndSet Guard = 6
@@ -65,6 +65,10 @@ const (
 	BrokerEpoch Guard = 7
 	// UncleanLeavesISR: who may have lost records leaves every ISR and ELR, even as the last one (KIP-966).
 	UncleanLeavesISR Guard = 11
+)
+
+// The numbers of rules that cannot be taken away yet: nothing asks these guards.
+const (
 	// SessionEnds: a broker's new registration ends the session of the old one.
 	SessionEnds Guard = 16
 	// Generation: an offset commit names the group's generation.
