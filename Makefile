@@ -32,7 +32,7 @@ scenarios: ## rewrite the expectations of the scenario files; read the diff befo
 
 .PHONY: bench
 bench: ## every benchmark once
-	$(GO) test -run '^$$' -bench . -benchtime 1x ./bench ./partition ./replication ./coordinator/state ./internal/network
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
 
 .PHONY: lint
 lint: ## gofmt, go vet and golangci-lint

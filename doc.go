@@ -61,6 +61,9 @@
 // Not a way to run Kafka: one process, one machine. Disks are memory, so a cluster
 // ends with its process; disks that outlast it have their place below
 // [Cluster] (a vfs.FS for each node) and will come as an option that names a
-// directory. Consumer groups and transactions have theirs in the snapshot
-// and the conditions.
+// directory. Consumer groups and transactions are not there yet: clients find
+// their requests missing from ApiVersions, and transactional ids refused.
+//
+// README.md shows a failover and what an ack survives; ARCHITECTURE.md follows a
+// record, a crash and a restart through the files.
 package brokersim
