@@ -45,6 +45,9 @@ type look struct {
 // run looks and waits until there is an answer, maxWait has passed or ctx ends.
 func (f *fetch) run(ctx context.Context, maxWait time.Duration) {
 	f.look()
+	if f.refusesAll() {
+		f.rest(ctx)
+	}
 	if f.done() || maxWait <= 0 {
 		return
 	}
@@ -67,6 +70,24 @@ func (f *fetch) run(ctx context.Context, maxWait time.Duration) {
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// refusing is how long a client that gets nothing but refusals waits for them.
+// Some ask again at once, until they know the new leader: without a network to
+// slow them down they would burn a processor, and in virtual time, which stands
+// still while somebody is busy, they would never get to know it.
+const refusing = time.Millisecond
+
+// refusesAll reports whether a client is told of an error and given no record.
+func (f *fetch) refusesAll() bool { return f.ready && f.bytes == 0 && f.session.follower < 0 }
+
+func (f *fetch) rest(ctx context.Context) {
+	pause := time.NewTimer(refusing)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-ctx.Done():
 	}
 }
 

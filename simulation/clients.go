@@ -1,0 +1,128 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// clientOptions have a client notice quickly what has become of the cluster.
+func (r *run) clientOptions(more ...kgo.Opt) []kgo.Opt {
+	return append(more, kgo.SeedBrokers(r.cluster.Addrs()...), kgo.Dialer(r.cluster.Dial),
+		kgo.MetadataMinAge(20*time.Millisecond), kgo.MetadataMaxAge(5*time.Second),
+		kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }),
+		kgo.RequestTimeoutOverhead(time.Second), kgo.DialTimeout(time.Second))
+}
+
+// produce sends records until ctx ends, and waits for the outcome of each.
+func (r *run) produce(ctx context.Context, id int, w Producer) {
+	rng := rand.New(rand.NewPCG(r.plan.Seed, 100+uint64(id)))
+	acks := kgo.AllISRAcks()
+	if w.Acks == 1 {
+		acks = kgo.LeaderAck()
+	}
+	opts := []kgo.Opt{
+		kgo.RequiredAcks(acks), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(largestBatch),
+		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProduceRequestTimeout(2 * time.Second), kgo.UnknownTopicRetries(-1),
+	}
+	if !w.Idempotent {
+		opts = append(opts, kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(1))
+	}
+	if w.GiveUp > 0 {
+		opts = append(opts, kgo.RecordDeliveryTimeout(w.GiveUp))
+	}
+	cl, err := kgo.NewClient(r.clientOptions(opts...)...)
+	if err != nil {
+		r.wrong("producer: %v", err)
+		return
+	}
+	defer cl.Close()
+	places := r.plan.places()
+	for n := 0; sleep(ctx, between(rng, 0, 2*w.Rest)); {
+		for range 1 + rng.IntN(w.Burst) {
+			n++
+			r.send(cl, w, pick(rng, places...), fmt.Sprintf("p%d", id), n, rng.IntN(2*w.Size))
+		}
+	}
+	flush, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := cl.Flush(flush); err != nil {
+		r.wrong("producer %d still waits for answers %v after the last fault was healed: %v", id, patience, err)
+	}
+}
+
+func (r *run) send(cl *kgo.Client, w Producer, to Place, producer string, n, padding int) {
+	value := fmt.Sprintf("%s/%d", producer, n)
+	s := r.history.Begin(Send{Producer: producer, Place: to, Value: value, Acks: w.Acks, Idempotent: w.Idempotent})
+	record := &kgo.Record{Topic: to.Topic, Partition: to.Partition, Key: []byte(value), Value: []byte(strings.Repeat("x", padding))}
+	cl.Produce(context.Background(), record, func(rec *kgo.Record, err error) {
+		if err != nil {
+			r.history.Unknown(s)
+			return
+		}
+		r.history.Acked(s, rec.Offset)
+	})
+}
+
+// read follows every partition from its start, until ctx ends. From time to time
+// it begins anew, as another reader.
+func (r *run) read(ctx context.Context, id int) {
+	rng := rand.New(rand.NewPCG(r.plan.Seed, 200+uint64(id)))
+	for life := 0; ctx.Err() == nil; life++ {
+		some, cancel := context.WithTimeout(ctx, millis(rng, 500, 20_000))
+		r.follow(some, fmt.Sprintf("reader %d.%d", id, life), nil)
+		cancel()
+	}
+}
+
+// follow reads until ctx ends, or until it has reached the ends that are given.
+func (r *run) follow(ctx context.Context, name string, ends map[Place]int64) {
+	from := map[string]map[int32]kgo.Offset{}
+	for _, p := range r.plan.places() {
+		if from[p.Topic] == nil {
+			from[p.Topic] = map[int32]kgo.Offset{}
+		}
+		from[p.Topic][p.Partition] = kgo.NewOffset().At(0)
+	}
+	cl, err := kgo.NewClient(r.clientOptions(kgo.ConsumePartitions(from), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchMaxWait(500*time.Millisecond))...)
+	if err != nil {
+		r.wrong("reader: %v", err)
+		return
+	}
+	defer cl.Close()
+	at := map[Place]int64{}
+	for ctx.Err() == nil && (ends == nil || !reached(at, ends)) {
+		fetches := cl.PollFetches(ctx)
+		fetches.EachError(func(topic string, partition int32, err error) { r.readError(name, Place{topic, partition}, err) })
+		fetches.EachRecord(func(rec *kgo.Record) {
+			to := Place{rec.Topic, rec.Partition}
+			at[to] = rec.Offset + 1
+			r.history.Saw(Read{Reader: name, Place: to, Offset: rec.Offset, Value: string(rec.Key), Final: ends != nil})
+		})
+	}
+}
+
+func reached(at, ends map[Place]int64) bool {
+	for place, end := range ends {
+		if at[place] < end {
+			return false
+		}
+	}
+	return true
+}
+
+// readError judges what a reader was told: that the cluster is in trouble is no
+// news, that what it has read is gone is one.
+func (r *run) readError(reader string, at Place, err error) {
+	var loss *kgo.ErrDataLoss
+	if errors.As(err, &loss) || errors.Is(err, kerr.OffsetOutOfRange) {
+		r.wrong("%s was told that what it had read of %v is gone: %v", reader, at, err)
+	}
+}
