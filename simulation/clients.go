@@ -98,13 +98,18 @@ func (r *run) follow(ctx context.Context, name string, ends map[Place]int64) {
 	}
 	defer cl.Close()
 	at := map[Place]int64{}
-	for ctx.Err() == nil && (ends == nil || !reached(at, ends)) {
+	misled := false
+	for ctx.Err() == nil && !misled && (ends == nil || !reached(at, ends)) {
 		fetches := cl.PollFetches(ctx)
-		fetches.EachError(func(topic string, partition int32, err error) { r.readError(name, Place{topic, partition}, err) })
 		fetches.EachRecord(func(rec *kgo.Record) {
 			to := Place{rec.Topic, rec.Partition}
 			at[to] = rec.Offset + 1
 			r.history.Saw(Read{Reader: name, Place: to, Offset: rec.Offset, Value: string(rec.Key), Final: ends != nil})
+		})
+		fetches.EachError(func(topic string, partition int32, err error) {
+			if misled = misled || isGone(err); misled && ends != nil {
+				r.wrong("%s was told that what it had read of %s-%d is gone: %v", name, topic, partition, err)
+			}
 		})
 	}
 }
@@ -118,11 +123,11 @@ func reached(at, ends map[Place]int64) bool {
 	return true
 }
 
-// readError judges what a reader was told: that the cluster is in trouble is no
-// news, that what it has read is gone is one.
-func (r *run) readError(reader string, at Place, err error) {
+// isGone reports whether a reader was told that what it has read is not there. A
+// leader that has been replaced and does not know it yet says so of everything
+// that its successor took, and this client believes it after a while. So does it
+// with Kafka. Once all is healed nobody may say that.
+func isGone(err error) bool {
 	var loss *kgo.ErrDataLoss
-	if errors.As(err, &loss) || errors.Is(err, kerr.OffsetOutOfRange) {
-		r.wrong("%s was told that what it had read of %v is gone: %v", reader, at, err)
-	}
+	return errors.As(err, &loss) || errors.Is(err, kerr.OffsetOutOfRange)
 }

@@ -98,7 +98,7 @@ func powerOff(d *deed) {
 		return
 	}
 	defer d.n.release(b.Name())
-	if !d.n.run.plan.Synced && !d.n.mayLose(b.ID()) {
+	if !d.n.run.plan.powerIsHarmless() && !d.n.mayLose(b.ID()) {
 		return
 	}
 	d.say("%s, for %v", b.Name(), d.lasts)
@@ -253,7 +253,7 @@ func restartAll(d *deed) {
 		return
 	}
 	defer d.n.release(names...)
-	power := d.n.run.plan.Synced && d.rng.IntN(2) == 0
+	power := d.n.run.plan.powerIsHarmless() && d.rng.IntN(2) == 0
 	endBroker, endNode := (*brokersim.Broker).Kill, (*brokersim.Node).Kill
 	if power {
 		endBroker, endNode = (*brokersim.Broker).PowerOff, (*brokersim.Node).PowerOff

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,6 +129,13 @@ func (p Plan) spare() int {
 		least = min(least, t.MinISR-1)
 	}
 	return least
+}
+
+// powerIsHarmless reports whether power may fail everywhere at once. Though no
+// record is lost then, who lost power leaves every ISR and ELR, and it is up to the
+// last known leader to go on: if its disk may be wiped too, both must be counted.
+func (p Plan) powerIsHarmless() bool {
+	return p.Synced && !slices.Contains(p.Faults, "wipe")
 }
 
 // places are all partitions.
