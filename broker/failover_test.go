@@ -83,7 +83,7 @@ func TestKilledLeaderIsReplacedAndRejoins(t *testing.T) {
 	})
 }
 
-// A process crash is a clean restart, a power loss is not (SEMANTICS 11): the
+// A process crash is a clean restart, a power loss is not (KIP-966): the
 // second costs the broker its place in the ISR and in the ELR.
 func TestWhatARestartMeans(t *testing.T) {
 	for _, power := range []bool{false, true} {
