@@ -18,6 +18,10 @@ func (n *Node) startRaft() error {
 	n.transport = &transport{
 		NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 			Stream: n.stream, MaxPool: 3, Timeout: 2 * timeout, Logger: log,
+			// No pipelining. A pipeline whose reader has given up, because the follower
+			// refused an entry or knows a newer term, blocks its writer for ever: that
+			// follower gets nothing more, and Shutdown waits for the writer.
+			MaxRPCsInFlight: 1,
 		}),
 		ctx: n.ctx, limit: timeout / 2,
 		leads: func(term uint64) bool {
