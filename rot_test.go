@@ -1,0 +1,137 @@
+package brokersim_test
+
+import (
+	"context"
+	"encoding/binary"
+	"hash/crc32"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/brokersim/brokersim"
+	"github.com/brokersim/brokersim/brokertest"
+	"github.com/brokersim/brokersim/wire"
+)
+
+// rot flips one bit in the middle of a broker's log of orders-0.
+func rot(t *testing.T, b *brokersim.Broker) {
+	files := brokersim.FilesOf(b)
+	f, err := files.Open("orders-0/00000000000000000000.log")
+	require.NoError(t, err)
+	defer f.Close()
+	size, err := f.Size()
+	require.NoError(t, err)
+	at := size / 2
+	one := make([]byte, 1)
+	_, err = f.ReadAt(one, at)
+	require.NoError(t, err)
+	one[0] ^= 0x10
+	_, err = f.WriteAt(one, at)
+	require.NoError(t, err)
+	require.NoError(t, f.Sync())
+}
+
+// S20: a bit of a committed record flips on the disk of a broker that is down. The
+// broker notices when it comes back. It is not trusted with what it has, takes
+// everything behind the damage from the leader, and deletes nothing of anybody else's.
+func TestS20RottenDisk(t *testing.T) {
+	for name, choose := range map[string]func(c *brokertest.C) *brokersim.Broker{
+		"of a follower":   func(c *brokertest.C) *brokersim.Broker { return c.Followers("orders", 0)[0] },
+		"of the leader":   func(c *brokertest.C) *brokersim.Broker { return c.Leader("orders", 0) },
+		"of the last one": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			brokertest.Virtual(t, func(t *testing.T) {
+				c := brokertest.Start(t, brokersim.Topic("orders", 1, 3, "min.insync.replicas=2"))
+				l := startLoad(t, c, "orders")
+				time.Sleep(300 * time.Millisecond)
+				if choose != nil {
+					rotten := choose(c)
+					require.NoError(t, rotten.Kill())
+					c.Must(brokersim.NotInISR("orders", 0, rotten.ID()))
+					rot(t, rotten)
+					require.NoError(t, rotten.Start())
+				} else {
+					l.stop()
+					rotten, others := c.Leader("orders", 0), c.Followers("orders", 0)
+					require.NoError(t, others[0].Kill())
+					c.Must(brokersim.NotInISR("orders", 0, others[0].ID()))
+					require.NoError(t, others[1].Kill())
+					c.Must(brokersim.ISR("orders", 0, rotten.ID()))
+					require.NoError(t, rotten.Kill())
+					c.Must(brokersim.NoLeader("orders", 0))
+					rot(t, rotten)
+					require.NoError(t, rotten.Start())
+					require.NoError(t, others[0].Start())
+					c.Must(brokersim.Registered(rotten.ID(), brokersim.Unfenced))
+					time.Sleep(3 * time.Second)
+					require.Equal(t, int32(-1), c.Partition("orders", 0).Leader, "rather nobody")
+					require.NoError(t, others[1].Start())
+					c.Must(brokersim.LedBy("orders", 0, others[1].ID()))
+				}
+				c.Must(brokersim.FullISR())
+				l.stop()
+				require.Empty(t, electedUncleanly(t, c))
+				l.kept(t)
+				c.Must(brokersim.Replicated("orders", 0, int64(len(l.acked))))
+			})
+		})
+	}
+}
+
+// A bit flips below a running leader, in what it found on its disk when it was
+// started. Whoever asks for the damaged record is told that it is damaged; all
+// others are there as they were.
+func TestRotBelowARunningLeader(t *testing.T) {
+	brokertest.Virtual(t, func(t *testing.T) {
+		c := brokertest.Start(t, brokersim.Topic("orders", 1, 3, "min.insync.replicas=2"))
+		l := startLoad(t, c, "orders")
+		time.Sleep(2 * time.Second)
+		l.stop()
+		c.Must(brokersim.Replicated("orders", 0, int64(len(l.acked))))
+		rotten := c.Leader("orders", 0)
+		require.NoError(t, rotten.Kill())
+		c.Must(brokersim.NewLeader("orders", 0, rotten.ID()))
+		require.NoError(t, rotten.Start())
+		c.Must(brokersim.FullISR())
+		_, err := kadm.NewClient(client(t, c)).ElectLeaders(t.Context(), kadm.ElectPreferredReplica, nil)
+		require.NoError(t, err)
+		c.Must(brokersim.LedBy("orders", 0, rotten.ID()))
+		c.Must(brokersim.Committed("orders", 0, int64(len(l.acked))))
+		rot(t, rotten)
+		cl := wire.NewClient(wire.ClientConfig{Dial: func(ctx context.Context) (net.Conn, error) { return c.Dial(ctx, "tcp", rotten.Addr()) }})
+		defer cl.Close()
+		corrupt := 0
+		for at := range l.acked {
+			resp, err := cl.Do(t.Context(), fetchOne(int64(at)))
+			require.NoError(t, err)
+			p := resp.(*kmsg.FetchResponse).Topics[0].Partitions[0]
+			if p.ErrorCode == kerr.CorruptMessage.Code {
+				require.Empty(t, p.RecordBatches)
+				corrupt++
+				continue
+			}
+			require.Zero(t, p.ErrorCode)
+			batch := p.RecordBatches
+			sum := crc32.Checksum(batch[21:], crc32.MakeTable(crc32.Castagnoli))
+			require.Equal(t, binary.BigEndian.Uint32(batch[17:]), sum, "offset %d", at)
+			require.Contains(t, string(batch), l.acked[at])
+		}
+		require.Equal(t, 1, corrupt)
+	})
+}
+
+// fetchOne asks for the batch at an offset of orders-0.
+func fetchOne(offset int64) *kmsg.FetchRequest {
+	req := kmsg.NewPtrFetchRequest()
+	req.Version, req.MaxBytes, req.SessionEpoch = 12, 1, -1
+	p := kmsg.NewFetchRequestTopicPartition()
+	p.FetchOffset, p.PartitionMaxBytes = offset, 1
+	req.Topics = []kmsg.FetchRequestTopic{{Topic: "orders", Partitions: []kmsg.FetchRequestTopicPartition{p}}}
+	return req
+}
