@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/brokersim/brokersim"
 	"github.com/brokersim/brokersim/brokertest"
@@ -60,6 +62,54 @@ func TestOneWayCutsOfALeader(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A leader that reaches the coordinator but none of its followers keeps the
+// leadership, and with min ISR 2 it can commit nothing more: the ISR shrinks to it
+// alone and produces are refused, not lost. Healed, all goes on.
+func TestLeaderCutFromItsFollowers(t *testing.T) {
+	brokertest.Virtual(t, func(t *testing.T) {
+		c := brokertest.Start(t, brokersim.Topic("orders", 1, 3, "min.insync.replicas=2"))
+		l := startLoad(t, c, "orders")
+		leader := c.Leader("orders", 0)
+		var followers []brokersim.End
+		for _, f := range c.Followers("orders", 0) {
+			followers = append(followers, brokersim.B(f.ID()))
+		}
+		cut := c.Net().Cut([]brokersim.End{brokersim.B(leader.ID())}, followers)
+		c.Must(brokersim.ISR("orders", 0, leader.ID()))
+		p := c.Partition("orders", 0)
+		require.Equal(t, leader.ID(), p.Leader)
+		require.Len(t, p.ELR, 2, "they have everything that is committed")
+		time.Sleep(5 * time.Second)
+		require.Equal(t, p.HighWatermark, c.Partition("orders", 0).HighWatermark, "it stands still")
+		once := client(t, c, kgo.DefaultProduceTopic("orders"), kgo.RecordRetries(0), kgo.DisableIdempotentWrite())
+		require.ErrorIs(t, once.ProduceSync(t.Context(), kgo.StringRecord("refused")).FirstErr(), kerr.NotEnoughReplicas)
+		cut.Heal()
+		c.Must(brokersim.FullISR())
+		require.Empty(t, c.Partition("orders", 0).ELR)
+		l.stop()
+		l.kept(t)
+		require.Equal(t, int32(0), c.Partition("orders", 0).LeaderEpoch)
+	})
+}
+
+// Clients that cannot reach the leader wait; for the cluster all is well.
+func TestClientsCutFromTheLeader(t *testing.T) {
+	brokertest.Virtual(t, func(t *testing.T) {
+		c := brokertest.Start(t, brokersim.Topic("orders", 1, 3, "min.insync.replicas=2"))
+		l := startLoad(t, c, "orders")
+		leader := c.Leader("orders", 0)
+		cut := c.Net().Cut([]brokersim.End{brokersim.B(leader.ID())}, []brokersim.End{brokersim.Clients})
+		time.Sleep(10 * time.Second)
+		c.Must(brokersim.FullISR())
+		require.Equal(t, leader.ID(), c.Leader("orders", 0).ID())
+		cut.Heal()
+		l.stop()
+		require.Empty(t, l.failed)
+		require.GreaterOrEqual(t, l.slowest, 9*time.Second)
+		l.kept(t)
+	})
 }
 
 // A follower that is cut off costs a moment, then it is out of the ISR; when it is
