@@ -198,6 +198,7 @@ func (p *fetchPartition) answer(hints *leaderHints, version int16) kmsg.FetchRes
 		}
 	case l.diverging != nil:
 		a.DivergingEpoch.Epoch, a.DivergingEpoch.EndOffset = l.diverging.Epoch, l.diverging.Offset
+		p.toldHW, p.toldLogStart = -1, -1 // whoever has to truncate heeds nothing else
 	case len(l.records) > 0:
 		a.RecordBatches = l.records
 	}

@@ -180,6 +180,28 @@ func TestSessionRepeatsErrors(t *testing.T) {
 	})
 }
 
+// Who has to truncate heeds nothing else of the answer: the high watermark that came
+// with it must be told again, or an idle partition's follower never hears of it.
+func TestSessionTellsAgainAfterADivergence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := startCluster(t, 1)
+		topic := c.createTopic("orders", [][]int32{{1}})
+		mustProduce(t, c.client(1), "orders", "x")
+		ahead := fetchRequest(13, topic, 0)
+		ahead.SessionEpoch = 0
+		ahead.Topics[0].Partitions[0].FetchOffset, ahead.Topics[0].Partitions[0].LastFetchedEpoch = 1, 7
+		diverging := ask[*kmsg.FetchResponse](t, c.client(1), ahead)
+		require.EqualValues(t, 1, fetched1(t, diverging).DivergingEpoch.EndOffset)
+
+		cut := fetchRequest(13, topic, 0)
+		cut.SessionID, cut.SessionEpoch = diverging.SessionID, 1
+		cut.Topics[0].Partitions[0].FetchOffset, cut.Topics[0].Partitions[0].LastFetchedEpoch = 1, 0
+		a := fetched1(t, ask[*kmsg.FetchResponse](t, c.client(1), cut))
+		require.EqualValues(t, -1, a.DivergingEpoch.Epoch)
+		require.EqualValues(t, 1, a.HighWatermark)
+	})
+}
+
 // Under a limit that lets one partition through, each gets its turn.
 func TestNoPartitionStarves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -58,7 +58,7 @@ type fetchPartition struct {
 	currentEpoch int32 // -1: not said
 	lastEpoch    int32 // of the record before offset; -1: not said
 
-	// What it was told last; -1 after an error, so that the end of the error is news.
+	// What it was told last; -1 after an error or a divergence, so that their end is news.
 	toldHW, toldLogStart int64
 
 	name    string               // the topic's, as far as it was ever known
