@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -32,7 +33,7 @@ type config struct {
 	trace                 []io.Writer
 	timescale             float64
 	eventCapacity         int
-	snapshotEvery         uint64
+	snapshotEvery         int
 }
 
 type topic struct {
@@ -44,7 +45,7 @@ type topic struct {
 func defaults() config {
 	return config{
 		brokers: 3, coordinators: 3, hosts: []string{"127.0.0.1"},
-		logger: slog.New(slog.DiscardHandler), seed: 1, timescale: 1, eventCapacity: 1 << 13,
+		logger: slog.New(slog.DiscardHandler), seed: 1, timescale: 1, eventCapacity: 1 << 13, snapshotEvery: 8192,
 	}
 }
 
@@ -114,10 +115,10 @@ func Timescale(f float64) Option { return option(func(c *config) { c.timescale =
 func EventCapacity(n int) Option { return option(func(c *config) { c.eventCapacity = n }) }
 
 // SnapshotEvery sets after how many metadata entries a coordinator node takes a
-// snapshot and forgets older ones. Tests make it small, so that nodes that
+// snapshot and forgets older ones; 8192 without it. Tests make it small, so that nodes that
 // fall behind are fed by snapshot.
 func SnapshotEvery(entries int) Option {
-	return option(func(c *config) { c.snapshotEvery = uint64(max(0, entries)) })
+	return option(func(c *config) { c.snapshotEvery = entries })
 }
 
 // resolve checks everything that the options say, in one place, and returns what
@@ -158,6 +159,9 @@ func (c *config) checkNodes() (errs []error) {
 	if c.eventCapacity < 1 || c.eventCapacity > 1<<24 {
 		errs = append(errs, fmt.Errorf("EventCapacity(%d): between 1 and 16777216 events can be remembered", c.eventCapacity))
 	}
+	if c.snapshotEvery < 1 {
+		errs = append(errs, fmt.Errorf("SnapshotEvery(%d): a snapshot is taken after 1 entry or more; leave the option out for the usual 8192", c.snapshotEvery))
+	}
 	return errs
 }
 
@@ -173,6 +177,14 @@ func (c *config) checkListeners() (errs []error) {
 	}
 	if len(c.hosts) == 0 || slices.Contains(c.hosts, "") {
 		errs = append(errs, errors.New(`Listen: name at least one address, as in Listen("127.0.0.1"); for every interface that is "0.0.0.0"`))
+	}
+	for _, host := range c.hosts {
+		if _, err := netip.ParseAddr(host); err != nil && host != "" && host != "localhost" {
+			errs = append(errs, fmt.Errorf("Listen(%q): name an IP address without a port, as in \"127.0.0.1\"; what clients are told is set by Advertise", host))
+		}
+	}
+	if _, err := netip.ParseAddr(c.advertise); err != nil && strings.ContainsAny(c.advertise, ": \t/,") {
+		errs = append(errs, fmt.Errorf("Advertise(%q): name a host alone, as in \"localhost\"; the ports are those of Ports", c.advertise))
 	}
 	return errs
 }

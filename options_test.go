@@ -2,6 +2,7 @@ package brokersim
 
 import (
 	"log/slog"
+	"math"
 	"testing"
 	"time"
 
@@ -32,6 +33,12 @@ func TestWrongOptions(t *testing.T) {
 		"negative port":    {opts: []Option{Ports(-1)}, want: "Ports(-1): the ports -1 to 1 must lie between 1 and 65535"},
 		"port too high":    {opts: []Option{Ports(65534)}, want: "the ports 65534 to 65536"},
 		"no address":       {opts: []Option{Listen()}, want: "name at least one address"},
+		"no snapshots":     {opts: []Option{SnapshotEvery(0)}, want: "SnapshotEvery(0): a snapshot is taken after 1 entry or more"},
+		"fewer snapshots":  {opts: []Option{SnapshotEvery(-5)}, want: "SnapshotEvery(-5)"},
+		"timeless":         {opts: []Option{Timescale(math.NaN())}, want: "Timescale(NaN)"},
+		"no IP address":    {opts: []Option{Listen("127.0.0.1", "my laptop")}, want: `Listen("my laptop"): name an IP address`},
+		"port in Listen":   {opts: []Option{Listen("127.0.0.1:9092")}, want: `Listen("127.0.0.1:9092")`},
+		"port in the name": {opts: []Option{Advertise("localhost:9092")}, want: `Advertise("localhost:9092"): name a host alone`},
 		"topic name":       {opts: []Option{Topic("my orders", 1, 1)}, want: `Topic("my orders", 1, 1): `, is: metadata.ErrInvalidTopic},
 		"no partitions":    {opts: []Option{Topic("orders", 0, 1)}, want: "between 1 and 10000 partitions", is: metadata.ErrInvalidPartitions},
 		"no replicas":      {opts: []Option{Topic("orders", 1, 0)}, want: "raise Brokers or lower the factor", is: metadata.ErrInvalidReplicationFactor},
