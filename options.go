@@ -115,8 +115,8 @@ func Timescale(f float64) Option { return option(func(c *config) { c.timescale =
 func EventCapacity(n int) Option { return option(func(c *config) { c.eventCapacity = n }) }
 
 // SnapshotEvery sets after how many metadata entries a coordinator node takes a
-// snapshot and forgets older ones; 8192 without it. Tests make it small, so that nodes that
-// fall behind are fed by snapshot.
+// snapshot and forgets older ones; 8192 without it. Tests make it small, so that
+// nodes that fall behind are fed by snapshot.
 func SnapshotEvery(entries int) Option {
 	return option(func(c *config) { c.snapshotEvery = entries })
 }
