@@ -23,8 +23,8 @@ often: ## what depends on timing, a hundred times over
 	$(GO) test -tags $(TAGS) -count=100 -timeout 60m . ./brokertest ./broker ./coordinator ./replication
 
 .PHONY: sim
-sim: ## whole clusters through misfortunes drawn from SEEDS seeds (default 100)
-	$(GO) test -tags $(TAGS) -timeout 60m ./simulation -seeds $(or $(SEEDS),100)
+sim: ## whole clusters through misfortunes drawn from SEEDS seeds (default 100), from SEED on
+	$(GO) test -tags $(TAGS) -timeout 60m ./simulation -seeds $(or $(SEEDS),100) -seed $(or $(SEED),1)
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (default 30s)

@@ -307,6 +307,22 @@ func TestFetchDiverges(t *testing.T) {
 	})
 }
 
+// Some clients answer a refusal with the same fetch until they know better. In
+// virtual time they would never: it stands still while they are busy.
+func TestTimePassesForWhoIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := startCluster(t, 1)
+		topic := c.createTopic("orders", [][]int32{{1}})
+		mustProduce(t, c.client(1), "orders", "a")
+		begin := time.Now()
+		for time.Since(begin) < 20*time.Millisecond {
+			req := fetchRequest(12, topic, 0)
+			req.Topics[0].Partitions[0].FetchOffset = 7
+			require.Equal(t, kerr.OffsetOutOfRange.Code, fetched1(t, ask[*kmsg.FetchResponse](t, c.client(1), req)).ErrorCode)
+		}
+	})
+}
+
 // KIP-951 for fetches: from version 16 on with the address.
 func TestG22_FetchNamesTheLeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
