@@ -57,7 +57,7 @@ func FromSeed(seed uint64) Plan {
 	p := Plan{
 		Seed: seed, Brokers: 3 + r.IntN(3), Coordinators: pick(r, 1, 3, 3, 3, 5),
 		Session: millis(r, 400, 3000), Lag: millis(r, 300, 5000),
-		SnapshotEvery: pick(r, 4, 8, 16, 64, 0),
+		SnapshotEvery: pick(r, 4, 8, 16, 64, 4096),
 		Synced:        r.IntN(4) == 0,
 		Readers:       1 + r.IntN(3),
 		Every:         millis(r, 100, 2500),

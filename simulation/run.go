@@ -57,7 +57,7 @@ type run struct {
 // lends its context and directory and does not fail; who calls looks at the
 // Result.
 func Run(t *testing.T, plan Plan) Result {
-	r := &run{plan: plan}
+	r := &run{plan: plan, begun: time.Now()}
 	s := &stage{TB: t, wrong: r.wrong}
 	s.play(func() { r.play(s) })
 	s.clear()

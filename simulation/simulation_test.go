@@ -9,8 +9,11 @@ import (
 	"github.com/brokersim/brokersim/simulation"
 )
 
+// usual is how many seeds are simulated unasked.
+const usual = 5
+
 var (
-	seeds = flag.Uint64("seeds", 5, "how many seeds to simulate")
+	seeds = flag.Uint64("seeds", usual, "how many seeds to simulate")
 	from  = flag.Uint64("seed", 1, "the first of them")
 )
 
