@@ -79,11 +79,8 @@
 // its broker must not claim to be what it was. Epochs and producers are taken from
 // the log; a checkpoint that is missing, torn or stale is replaced.
 //
-// A read checks headers, positions and the order of offsets always, and checksums
-// of whatever this incarnation found on the disk rather than wrote (a file's bytes
-// below segment.foreign). What it wrote itself it has checked before, and reads
-// back from a cache a moment later; bits that flip there are caught one step
-// further, by the follower's append or the consumer, which check every batch. The
+// A read checks headers, positions, the order of offsets and every checksum: what
+// comes from a disk is believed of nobody, so a corrupt record is never served. The
 // checksum does not cover a batch's base offset and leader epoch. A wrong offset
 // shows in the order of offsets; a wrong epoch only if it makes epochs go back.
 //

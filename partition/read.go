@@ -150,7 +150,7 @@ func (r *reading) take(chunk []byte, s *segment, at, stop int64) (taken int, err
 			return taken, nil
 		}
 		b = b[:b.Size()]
-		if position < s.foreign.Load() && b.Checksum() != b.CRC() {
+		if b.Checksum() != b.CRC() {
 			return taken, s.corrupt(position, "its checksum is wrong")
 		}
 		taken += len(b)

@@ -208,7 +208,6 @@ func (r *recovery) checksum(s *segment, position, size int64) (sum uint32, err e
 // come back between records that are appended later.
 func (r *recovery) cut(s *segment, good int64) error {
 	s.size.Store(good)
-	s.foreign.Store(good)
 	if err := s.file.Truncate(good); err != nil {
 		return err
 	}

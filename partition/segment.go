@@ -27,10 +27,6 @@ type segment struct {
 	file  vfs.File
 	size  atomic.Int64 // bytes that may be read
 	index index
-
-	// foreign is where the bytes end that this incarnation found and did not write.
-	// They are read back from a disk, so their CRCs are checked at every read.
-	foreign atomic.Int64
 }
 
 func segmentName(dir string, base int64, suffix string) string {
@@ -78,7 +74,6 @@ func openSegment(disk vfs.FS, dir string, base int64) (*segment, error) {
 		return nil, err
 	}
 	s.size.Store(size)
-	s.foreign.Store(size)
 	return s, nil
 }
 

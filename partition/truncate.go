@@ -54,7 +54,6 @@ func (l *Log) truncate(to int64) error {
 		l.segments.Store(&kept)
 		last.size.Store(at)
 		last.index.truncate(at)
-		last.foreign.Store(min(last.foreign.Load(), at))
 	})
 	// The newest go first, and durably: a crash in between leaves a log that is
 	// merely longer.
