@@ -42,34 +42,28 @@ func BenchmarkAppend(b *testing.B) {
 
 func BenchmarkRead(b *testing.B) {
 	for _, disk := range []string{"mem", "os"} {
-		for _, origin := range []string{"written", "found"} { // found: read back from a disk, so checksums are verified
-			b.Run(fmt.Sprintf("disk=%s/bytes=%s", disk, origin), func(b *testing.B) {
-				fs := benchDisk(b, disk)
-				l := open(b, fs, partition.Config{})
-				batch := batchtest.Sized(16, 1024)
-				for range 4000 {
-					if _, err := l.AppendAsLeader(batch, 0, now); err != nil {
-						b.Fatal(err)
-					}
+		b.Run("disk="+disk, func(b *testing.B) {
+			l := open(b, benchDisk(b, disk), partition.Config{})
+			batch := batchtest.Sized(16, 1024)
+			for range 4000 {
+				if _, err := l.AppendAsLeader(batch, 0, now); err != nil {
+					b.Fatal(err)
 				}
-				if origin == "found" {
-					l, _ = reopen(b, l, fs, partition.Config{})
+			}
+			var buf []byte
+			var total, from int64
+			b.ReportAllocs()
+			for b.Loop() {
+				var err error
+				if buf, err = l.Read(buf[:0], from, l.LogEndOffset(), 1<<20, true); err != nil {
+					b.Fatal(err)
 				}
-				var buf []byte
-				var total, from int64
-				b.ReportAllocs()
-				for b.Loop() {
-					var err error
-					if buf, err = l.Read(buf[:0], from, l.LogEndOffset(), 1<<20, true); err != nil {
-						b.Fatal(err)
-					}
-					total += int64(len(buf))
-					from = (from + 1000) % l.LogEndOffset()
-				}
-				require.Positive(b, total)
-				b.SetBytes(total / int64(b.N))
-			})
-		}
+				total += int64(len(buf))
+				from = (from + 1000) % l.LogEndOffset()
+			}
+			require.Positive(b, total)
+			b.SetBytes(total / int64(b.N))
+		})
 	}
 }
 
