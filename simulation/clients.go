@@ -104,7 +104,10 @@ func (r *run) follow(ctx context.Context, name string, ends map[Place]int64) {
 		fetches.EachRecord(func(rec *kgo.Record) {
 			to := Place{rec.Topic, rec.Partition}
 			at[to] = rec.Offset + 1
-			r.history.Saw(Read{Reader: name, Place: to, Offset: rec.Offset, Value: string(rec.Key), Final: ends != nil})
+			r.history.Saw(Read{
+				Reader: name, Place: to, Offset: rec.Offset, Value: string(rec.Key),
+				Numbered: fmt.Sprint(rec.ProducerID, "/", rec.ProducerEpoch), Final: ends != nil,
+			})
 		})
 		fetches.EachError(func(topic string, partition int32, err error) {
 			if misled = misled || isGone(err); misled && ends != nil {

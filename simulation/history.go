@@ -42,6 +42,11 @@ type Read struct {
 	Place  Place
 	Offset int64
 	Value  string
+	// Numbered names the numbering that the record is part of: the producer's id
+	// and epoch. A client that is told by a leader of before, which lacks its newest
+	// records, that a number is out of order takes records for lost, and sends them
+	// again under a new epoch: so does it with Kafka, whose promise is one numbering.
+	Numbered string
 	// Final says that the reader read everything that there was after all faults
 	// had been healed.
 	Final bool
@@ -122,7 +127,7 @@ func (t Tally) String() string {
 func (h *History) Check() (Tally, []error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	j := judge{values: map[string]*Send{}, logs: map[Place]map[int64]string{}, places: map[string][]int64{}, kinds: map[string]int{}}
+	j := judge{values: map[string]*Send{}, logs: map[Place]map[int64]string{}, places: map[string][]int64{}, kinds: map[string]int{}, numbered: map[numbering][]int64{}}
 	for _, s := range h.sends {
 		j.values[s.Value] = s
 	}
@@ -142,10 +147,14 @@ type judge struct {
 	values map[string]*Send
 	logs   map[Place]map[int64]string // what was seen where
 	places map[string][]int64         // where a value was seen, each offset once
-	tally  Tally
-	wrong  []error
-	kinds  map[string]int
+	// numbered is where a value was seen under one numbering.
+	numbered map[numbering][]int64
+	tally    Tally
+	wrong    []error
+	kinds    map[string]int
 }
+
+type numbering struct{ value, numbered string }
 
 // most bounds how many mistakes of a kind are told.
 const most = 5
@@ -179,6 +188,8 @@ func (j *judge) readersAgree(reads []Read) {
 		if sent {
 			j.must(s.Place == r.Place, "phantom", "%v at offset %d is %q, which was sent to %v", r.Place, r.Offset, r.Value, s.Place)
 			j.places[r.Value] = append(j.places[r.Value], r.Offset)
+			n := numbering{r.Value, r.Numbered}
+			j.numbered[n] = append(j.numbered[n], r.Offset)
 		}
 	}
 }
@@ -200,9 +211,9 @@ func (j *judge) readersAdvance(reads []Read) {
 }
 
 func (j *judge) valuesAreThereOnce() {
-	for _, value := range slices.Sorted(maps.Keys(j.places)) {
-		if s := j.values[value]; s.Idempotent {
-			j.must(len(j.places[value]) == 1, "duplicate", "%q of %s is in %v at offsets %v", value, s.Producer, s.Place, j.places[value])
+	for n, offsets := range j.numbered {
+		if s := j.values[n.value]; s.Idempotent {
+			j.must(len(offsets) == 1, "duplicate", "%q of %s is in %v at offsets %v, numbered by %q", n.value, s.Producer, s.Place, offsets, n.numbered)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // usual is how many seeds are simulated unasked.
-const usual = 5
+const usual = 12
 
 var (
 	seeds = flag.Uint64("seeds", usual, "how many seeds to simulate")
