@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -137,7 +139,11 @@ func (c *Conn) readAhead() {
 func (c *Conn) readEnded(err error) {
 	_, oversized := errors.AsType[*FrameError](err)
 	if !errors.Is(err, io.EOF) && c.life.Err() == nil {
-		c.warn("connection broke", "error", err)
+		level := slog.LevelWarn
+		if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.ErrUnexpectedEOF) {
+			level = slog.LevelDebug // a peer that died: nothing to mend here
+		}
+		c.log(level, "connection broke", "error", err)
 	}
 	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !oversized {
 		c.end()
@@ -181,12 +187,12 @@ func (c *Conn) handle(ctx context.Context, a arrival) pending {
 	h, body, ok, err := ParseHeader(*a.frame)
 	p.header = h
 	if !ok {
-		c.warn("garbage", "error", err)
+		c.log(slog.LevelWarn, "garbage", "error", err)
 		return p
 	}
 	if low, high, ok := c.server.versions(h.Key); !ok || h.Version < low || h.Version > high {
 		if h.Key != apiVersions {
-			c.warn("unsupported request", "api", keyName(h.Key), "version", h.Version)
+			c.log(slog.LevelWarn, "unsupported request", "api", keyName(h.Key), "version", h.Version)
 			return p
 		}
 		p.Reply = Reply{Response: unsupportedApiVersions(low, high)}
@@ -194,12 +200,12 @@ func (c *Conn) handle(ctx context.Context, a arrival) pending {
 		return p
 	}
 	if err != nil {
-		c.warn("garbage", "error", err)
+		c.log(slog.LevelWarn, "garbage", "error", err)
 		return p
 	}
 	req, err := decodeBody(h, body)
 	if err != nil {
-		c.warn("malformed request", "error", err)
+		c.log(slog.LevelWarn, "malformed request", "error", err)
 		return p
 	}
 	p.Reply = c.server.cfg.Handler.Handle(ctx, &Request{Header: h, Body: req, Conn: c, Received: a.at})
@@ -228,7 +234,7 @@ func (c *Conn) writeReplies() {
 		case p.None || c.life.Err() != nil:
 		case resp == nil:
 			if !p.Close {
-				c.warn("no response", "api", keyName(p.header.Key))
+				c.log(slog.LevelWarn, "no response", "api", keyName(p.header.Key))
 				c.end()
 			}
 		default:
@@ -252,12 +258,12 @@ func (c *Conn) write(h Header, resp kmsg.Response) {
 	}
 	if _, err := c.nc.Write(*buf); err != nil {
 		if c.ctx.Err() == nil {
-			c.warn("response not written", "api", keyName(h.Key), "error", err)
+			c.log(slog.LevelDebug, "response not written", "api", keyName(h.Key), "error", err)
 		}
 		c.Close()
 	}
 }
 
-func (c *Conn) warn(msg string, args ...any) {
-	c.server.cfg.Logger.Warn(msg, append(args, "listener", c.Listener(), "client", c.RemoteAddr())...)
+func (c *Conn) log(level slog.Level, msg string, args ...any) {
+	c.server.cfg.Logger.Log(context.Background(), level, msg, append(args, "listener", c.Listener(), "client", c.RemoteAddr())...)
 }
