@@ -36,9 +36,12 @@ type Config struct {
 	Raft, RPC net.Listener
 	Dial      func(ctx context.Context, network, addr string) (net.Conn, error)
 	FS        vfs.FS
-	Gate      *gate.Gate // of this incarnation; nil is always open. Close shuts it
-	Events    event.Sink // nil discards
-	Broker    *metadata.BrokerConfig
+	// Database is the path of a file of the real machine, in the directory that FS is,
+	// for Raft's log, term and vote. "" keeps them on FS.
+	Database string
+	Gate     *gate.Gate // of this incarnation; nil is always open. Close shuts it
+	Events   event.Sink // nil discards
+	Broker   *metadata.BrokerConfig
 	// RaftTimeout is Raft's heartbeat and election timeout; 0 means 500 ms.
 	RaftTimeout time.Duration
 	// SnapshotEvery is how many Raft entries lie between two snapshots; 0 means 8192.
@@ -143,11 +146,10 @@ func (n *Node) start() error {
 	if n.peer(n.cfg.ID).Raft == "" {
 		return fmt.Errorf("it is not among the peers %v", n.cfg.Peers)
 	}
-	store, err := openStore(n.cfg.FS, n.fail)
-	if err != nil {
+	var err error
+	if n.store, err = n.openStore(); err != nil {
 		return err
 	}
-	n.store = store
 	if err := n.startRaft(); err != nil {
 		return err
 	}
@@ -164,6 +166,17 @@ func (n *Node) start() error {
 	defer n.mu.Unlock()
 	n.started = true
 	return n.failure
+}
+
+func (n *Node) openStore() (durable, error) {
+	if n.cfg.Database != "" {
+		return openDatabase(n)
+	}
+	s, err := openStore(n.cfg.FS, n.fail)
+	if err != nil {
+		return nil, err // an interface that holds no *store
+	}
+	return s, nil
 }
 
 // fail crashes the node because its disk broke. It is called from inside Raft, so it waits for nothing.
