@@ -51,6 +51,9 @@ type Config struct {
 	Elect  bool
 	Logger *slog.Logger // nil discards
 	Seed   uint64       // of topic ids and placement
+	// Recovered is told, before the node takes part, which is the newest entry in its log:
+	// what happened up to there is old news if no node has run since. nil: nobody asks.
+	Recovered func(index uint64)
 	// Failed is called at most once, on a goroutine of the node's own, when its disk
 	// broke: it has crashed then. It must leave Close to another goroutine.
 	Failed func(error)
@@ -149,6 +152,13 @@ func (n *Node) start() error {
 	var err error
 	if n.store, err = n.openStore(); err != nil {
 		return err
+	}
+	last, err := n.store.LastIndex()
+	if err != nil {
+		return err
+	}
+	if n.cfg.Recovered != nil {
+		n.cfg.Recovered(last)
 	}
 	if err := n.startRaft(); err != nil {
 		return err

@@ -1,0 +1,290 @@
+package brokersim
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/brokersim/brokersim/event"
+	"github.com/brokersim/brokersim/internal/vfs"
+	"github.com/brokersim/brokersim/metadata"
+)
+
+// DataDir keeps the cluster in a directory, which is made if it is missing; without it
+// all disks are memory and end with the cluster. New continues the cluster that it finds
+// there: same cluster id, topics, records and offsets, whether that cluster was closed or
+// its process was killed. Brokers and Coordinators must be as they were; a Topic that
+// exists must have the partitions and replicas that the option says.
+//
+//	dir/cluster.json     which cluster this is
+//	dir/.lock            held while it runs
+//	dir/broker-1/        a Kafka log directory: meta.properties, orders-0/00000000000000000000.log, ...
+//	dir/coordinator-1/   raft.db and snapshots
+//	dir/.broker-1/       what the simulated disk needs to lose power
+//
+// A directory that is in use, holds something else, was made by a newer version, or
+// lacks a node or has that of another cluster, is left as it is, with an error that says
+// so. (What Wipe took away is not missed.)
+//
+// Kill, PowerOff and Wipe do to these disks what they do to memory: a power loss cuts
+// each file back to what was synced, and takes back names that were not. It is always the
+// worst case, where memory draws one from the seed. What the last process has written
+// counts as synced when New finds it, unless the machine was restarted in between: then
+// every broker knows that it may have lost records. raft.db syncs by itself and stands
+// outside: no fault of a Disk reaches it, and it loses nothing.
+func DataDir(dir string) Option { return option(func(c *config) { c.dataDir = &dir }) }
+
+// A dataDir is the directory that a cluster lives in, locked.
+type dataDir struct {
+	dir      string
+	made     bool // by this process: New failed before the cluster began to use it
+	lock     io.Closer
+	identity identity
+	disks    map[string]*vfs.Directory // by node
+	wiped    []string                  // markers to remove once the nodes run
+}
+
+// An identity says which cluster a directory holds.
+type identity struct {
+	Version      int    `json:"version"`
+	ClusterID    string `json:"cluster.id"`
+	Brokers      int    `json:"brokers"`
+	Coordinators int    `json:"coordinators"`
+	// Started is true once every node has run: from then on each one's directory must be there.
+	Started bool `json:"started"`
+}
+
+const (
+	dataVersion   = 1
+	identityFile  = "cluster.json"
+	lockFile      = ".lock"
+	brokerFile    = "meta.properties" // in the directory of every node
+	databaseFile  = "raft.db"
+	wipedSuffix   = ".wiped"
+	emptyDataDir  = "empty it or name another one with DataDir"
+	restoreOrMove = "restore it, or name another directory with DataDir"
+)
+
+// openDataDir finds out whose directory it is and locks it. Unless the cluster may use
+// it, nothing in it is touched.
+func openDataDir(cfg config) (*dataDir, error) {
+	dir, err := filepath.Abs(*cfg.dataDir)
+	if err != nil || *cfg.dataDir == "" {
+		return nil, fmt.Errorf("DataDir(%q): name a directory", *cfg.dataDir)
+	}
+	d := &dataDir{dir: dir, disks: map[string]*vfs.Directory{}}
+	if err := d.open(cfg); err != nil {
+		d.close()
+		return nil, fmt.Errorf("DataDir(%q): %w", *cfg.dataDir, err)
+	}
+	return d, nil
+}
+
+func (d *dataDir) open(cfg config) (err error) {
+	if _, err := os.Lstat(d.dir); errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(d.dir, 0o755); err != nil {
+			return err
+		}
+		d.made = true
+	}
+	if _, err := d.readIdentity(); err != nil { // a stranger's directory gets no lock file
+		return err
+	}
+	if d.lock, err = vfs.Lock(d.path(lockFile)); err != nil {
+		if errors.Is(err, vfs.ErrLocked) {
+			return fmt.Errorf("%w by another cluster, of this process or another one: close that one, or name another directory", err)
+		}
+		return err
+	}
+	found, err := d.readIdentity() // it may have changed before it was locked
+	if err != nil {
+		return err
+	}
+	if found == nil {
+		d.identity = identity{dataVersion, newClusterID(), cfg.brokers, cfg.coordinators, false}
+	} else {
+		d.identity = *found
+	}
+	if err := d.check(cfg); err != nil {
+		return err
+	}
+	for _, node := range d.nodes() {
+		d.disks[node] = vfs.NewDirectory(d.path(node), d.path("."+node))
+	}
+	return nil
+}
+
+func newClusterID() string {
+	return metadata.NewUUID(rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))).String()
+}
+
+func (d *dataDir) path(name string) string { return filepath.Join(d.dir, name) }
+
+// nodes are the names of the cluster's nodes.
+func (d *dataDir) nodes() (names []string) {
+	for i := range d.identity.Brokers {
+		names = append(names, event.BrokerNode(int32(i+1)))
+	}
+	for i := range d.identity.Coordinators {
+		names = append(names, event.CoordinatorNode(int32(i+1)))
+	}
+	return names
+}
+
+// readIdentity returns what the directory says that it is, nil if it is empty.
+func (d *dataDir) readIdentity() (*identity, error) {
+	text, err := os.ReadFile(d.path(identityFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, d.mustBeEmpty()
+	} else if err != nil {
+		return nil, err
+	}
+	var id identity
+	if err := json.Unmarshal(text, &id); err != nil {
+		return nil, fmt.Errorf("%s is damaged (%w): %s", identityFile, err, restoreOrMove)
+	}
+	switch {
+	case id.Version > dataVersion:
+		return nil, fmt.Errorf("a newer brokersim made it, in format %d; this one knows formats up to %d: use the newer one, or name another directory", id.Version, dataVersion)
+	case id.Version < 1 || id.ClusterID == "" || id.Brokers < 1 || id.Brokers > maxBrokers || !slices.Contains(quorumSizes, id.Coordinators):
+		return nil, fmt.Errorf("%s is damaged: %s", identityFile, restoreOrMove)
+	}
+	return &id, nil
+}
+
+func (d *dataDir) mustBeEmpty() error {
+	entries, err := os.ReadDir(d.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() != lockFile {
+			return fmt.Errorf("it has no %s but holds other things, such as %s: %s", identityFile, e.Name(), emptyDataDir)
+		}
+	}
+	return nil
+}
+
+// check refuses a directory that is not this cluster's, or not all of it.
+func (d *dataDir) check(cfg config) error {
+	id := d.identity
+	if id.Brokers != cfg.brokers {
+		return fmt.Errorf("it holds a cluster of %d brokers, not %d: say Brokers(%d), or name another directory", id.Brokers, cfg.brokers, id.Brokers)
+	}
+	if id.Coordinators != cfg.coordinators {
+		return fmt.Errorf("it holds a cluster of %d coordinator nodes, not %d: say Coordinators(%d), or name another directory",
+			id.Coordinators, cfg.coordinators, id.Coordinators)
+	}
+	for _, node := range d.nodes() {
+		if err := d.checkNode(node); err != nil {
+			return fmt.Errorf("%s: %w", node, err)
+		}
+	}
+	return nil
+}
+
+// checkNode looks at the directory of one node.
+func (d *dataDir) checkNode(node string) error {
+	text, err := os.ReadFile(filepath.Join(d.path(node), brokerFile))
+	marker := d.path("." + node + wipedSuffix)
+	if _, wiped := os.Stat(marker); wiped == nil {
+		d.wiped = append(d.wiped, marker)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !d.identity.Started:
+		return nil // its first start was not finished
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("its %s is missing, so part of the cluster was deleted: %s", brokerFile, restoreOrMove)
+	case err != nil:
+		return err
+	}
+	cluster, number := property(text, "cluster.id"), property(text, "node.id")
+	if cluster != d.identity.ClusterID {
+		return fmt.Errorf("it belongs to cluster %s, the directory to cluster %s: %s", cluster, d.identity.ClusterID, restoreOrMove)
+	}
+	role, id, _ := strings.Cut(node, "-")
+	if number != id {
+		return fmt.Errorf("it belongs to node %s: %s", number, restoreOrMove)
+	}
+	if info, err := os.Stat(filepath.Join(d.path(node), databaseFile)); role == "coordinator" && (err != nil || info.Size() == 0) {
+		return fmt.Errorf("its %s is missing, so part of the cluster was deleted: %s", databaseFile, restoreOrMove)
+	}
+	return nil
+}
+
+// property is a value of a Java properties file.
+func property(text []byte, key string) string {
+	for line := range strings.Lines(string(text)) {
+		if k, v, ok := strings.Cut(strings.TrimSpace(line), "="); ok && k == key {
+			return v
+		}
+	}
+	return ""
+}
+
+// begin makes the directory the cluster's, before a node runs.
+func (d *dataDir) begin() error {
+	d.made = false
+	if err := d.writeIdentity(); err != nil {
+		return fmt.Errorf("DataDir: %w", err)
+	}
+	for _, disk := range d.disks {
+		if err := disk.Mount(); err != nil {
+			return fmt.Errorf("DataDir: %w", err)
+		}
+	}
+	return nil
+}
+
+// begun says that every node has run.
+func (d *dataDir) begun() error {
+	var err error
+	if !d.identity.Started {
+		d.identity.Started = true
+		err = d.writeIdentity()
+	}
+	for _, marker := range d.wiped {
+		err = cmp.Or(err, os.Remove(marker))
+	}
+	d.wiped = nil
+	if err != nil {
+		return fmt.Errorf("DataDir: %w", err)
+	}
+	return nil
+}
+
+func (d *dataDir) writeIdentity() error {
+	text, err := json.MarshalIndent(d.identity, "", "  ")
+	if err != nil {
+		return err
+	}
+	disk, err := vfs.NewOS(d.dir)
+	if err != nil {
+		return err
+	}
+	return vfs.WriteFileSynced(disk, identityFile, append(text, '\n'))
+}
+
+// close lets the directory go. One that was made for nothing is removed.
+func (d *dataDir) close() error {
+	var err error
+	if d.lock != nil {
+		err = d.lock.Close()
+	}
+	if d.made {
+		os.Remove(d.path(lockFile))
+		os.Remove(d.dir)
+	}
+	return err
+}
