@@ -154,7 +154,8 @@ func TestWholeClusterLosesPowerOnDisk(t *testing.T) {
 func TestWaysToLoseABrokerOnDisk(t *testing.T) {
 	dir := t.TempDir()
 	var want []string
-	once(t, dir, func(t *testing.T, c *brokertest.C) {
+	brokertest.Virtual(t, func(t *testing.T) { // a client waits long for a broker without power
+		c := brokertest.Start(t, brokersim.DataDir(dir), orders())
 		p := client(t, c, kgo.DefaultProduceTopic("orders"))
 		for i, lose := range []func(*brokersim.Broker) error{(*brokersim.Broker).Kill, (*brokersim.Broker).PowerOff, (*brokersim.Broker).Stop} {
 			more := values(fmt.Sprint("round ", i), 5)
@@ -173,7 +174,7 @@ func TestWaysToLoseABrokerOnDisk(t *testing.T) {
 		}
 		require.NoError(t, c.Broker(2).Kill())
 		require.NoError(t, c.Broker(2).Wipe())
-	}, orders())
+	})
 	once(t, dir, func(t *testing.T, c *brokertest.C) {
 		require.Equal(t, want, consume(t, c, "orders", len(want)))
 	}, orders())
