@@ -209,6 +209,9 @@ func (d *dataDir) checkNode(node string) error {
 	case err != nil:
 		return err
 	}
+	if v := property(text, "version"); v != "1" {
+		return fmt.Errorf("its %s has version %q, and only 1 is known here: %s", brokerFile, v, restoreOrMove)
+	}
 	cluster, number := property(text, "cluster.id"), property(text, "node.id")
 	if cluster != d.identity.ClusterID {
 		return fmt.Errorf("it belongs to cluster %s, the directory to cluster %s: %s", cluster, d.identity.ClusterID, restoreOrMove)

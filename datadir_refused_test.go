@@ -76,6 +76,7 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 			remove("cluster.json")(t, dir)
 		}, nil, "it has no cluster.json but holds other things"},
 		"a newer version":          {replace("cluster.json", `"version": 1`, `"version": 2`), nil, "a newer brokersim made it, in format 2"},
+		"a newer broker":           {replace("broker-3/meta.properties", "version=1", "version=2"), nil, `broker-3: its meta.properties has version "2"`},
 		"a damaged identity":       {replace("cluster.json", `{`, `[`), nil, "cluster.json is damaged"},
 		"an identity cut off":      {replace("cluster.json", `"cluster.id": "`, `"was": "`), nil, "cluster.json is damaged"},
 		"more brokers":             {nil, []brokersim.Option{brokersim.Brokers(4)}, "say Brokers(3)"},

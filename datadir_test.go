@@ -183,7 +183,7 @@ func TestWaysToLoseABrokerOnDisk(t *testing.T) {
 // A coordinator node that lost power has lost nothing: its database syncs by itself.
 func TestCoordinatorNodesOnDisk(t *testing.T) {
 	c := brokertest.Start(t, brokersim.DataDir(t.TempDir()), orders(), brokersim.SnapshotEvery(16))
-	for round := range 3 {
+	for round := range 2 {
 		active := c.Coordinator().Active()
 		require.NoError(t, active.Kill())
 		c.Must(brokersim.ActiveCoordinator())
@@ -196,7 +196,7 @@ func TestCoordinatorNodesOnDisk(t *testing.T) {
 		c.Must(brokersim.ActiveCoordinator())
 		require.NoError(t, other.Start())
 	}
-	require.Len(t, c.Snapshot().Partitions, 31)
+	require.Len(t, c.Snapshot().Partitions, 21)
 }
 
 // A disk of real files can be as ill as one in memory.
