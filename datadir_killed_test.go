@@ -7,8 +7,10 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -50,6 +52,31 @@ func TestChildProcess(t *testing.T) {
 		if i%10 == 0 {
 			require.NoError(t, cl.Flush(context.Background()))
 		}
+	}
+}
+
+// Wherever the first start is cut off, the next one makes the cluster whole.
+func TestProcessKilledWhileItStarts(t *testing.T) {
+	for _, seen := range []string{
+		"cluster.json", ".broker-1", "coordinator-1/raft.db", "coordinator-3/meta.properties", "broker-1/meta.properties", "broker-3/broker-epoch",
+	} {
+		t.Run(seen, func(t *testing.T) {
+			dir := t.TempDir()
+			child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChildProcess$")
+			child.Env = append(os.Environ(), childDir+"="+dir)
+			require.NoError(t, child.Start())
+			require.Eventually(t, func() bool {
+				_, err := os.Stat(filepath.Join(dir, seen))
+				return err == nil
+			}, 20*time.Second, 100*time.Microsecond)
+			require.NoError(t, child.Process.Kill())
+			require.Error(t, child.Wait())
+			once(t, dir, func(t *testing.T, c *brokertest.C) {
+				p := client(t, c, kgo.DefaultProduceTopic("orders"))
+				produce(t, p, "a")
+				c.Must(brokersim.Replicated("orders", 0, 1))
+			}, orders())
+		})
 	}
 }
 
