@@ -64,7 +64,7 @@ func New(ctx context.Context, opts ...Option) (*Cluster, error) {
 	}
 	var data *dataDir
 	if cfg.dataDir != nil {
-		if data, err = openDataDir(cfg); err != nil {
+		if data, err = openDataDir(cfg, configs); err != nil {
 			return nil, fmt.Errorf("brokersim: %w", err)
 		}
 	}

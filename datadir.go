@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -21,8 +22,9 @@ import (
 // DataDir keeps the cluster in a directory, which is made if it is missing; without it
 // all disks are memory and end with the cluster. New continues the cluster that it finds
 // there: same cluster id, topics, records and offsets, whether that cluster was closed or
-// its process was killed. Brokers and Coordinators must be as they were; a Topic that
-// exists must have the partitions and replicas that the option says.
+// its process was killed. Brokers and Coordinators must be as they were, and so must the
+// broker configs default.replication.factor, num.partitions, min.insync.replicas and
+// unclean.leader.election.enable; a Topic that exists must be as the option says.
 //
 //	dir/cluster.json     which cluster this is
 //	dir/.lock            held while it runs
@@ -58,6 +60,9 @@ type identity struct {
 	ClusterID    string `json:"cluster.id"`
 	Brokers      int    `json:"brokers"`
 	Coordinators int    `json:"coordinators"`
+	// Configs are those that elections and new topics were decided by. Raft's log is replayed
+	// with them, and must come to the same decisions.
+	Configs map[string]string `json:"configs"`
 	// Started is true once every node has run: from then on each one's directory must be there.
 	Started bool `json:"started"`
 }
@@ -75,20 +80,20 @@ const (
 
 // openDataDir finds out whose directory it is and locks it. Unless the cluster may use
 // it, nothing in it is touched.
-func openDataDir(cfg config) (*dataDir, error) {
+func openDataDir(cfg config, configs *metadata.BrokerConfig) (*dataDir, error) {
 	dir, err := filepath.Abs(*cfg.dataDir)
 	if err != nil || *cfg.dataDir == "" {
 		return nil, fmt.Errorf("DataDir(%q): name a directory", *cfg.dataDir)
 	}
 	d := &dataDir{dir: dir, disks: map[string]*vfs.Directory{}}
-	if err := d.open(cfg); err != nil {
+	if err := d.open(cfg, configs); err != nil {
 		d.close()
 		return nil, fmt.Errorf("DataDir(%q): %w", *cfg.dataDir, err)
 	}
 	return d, nil
 }
 
-func (d *dataDir) open(cfg config) (err error) {
+func (d *dataDir) open(cfg config, configs *metadata.BrokerConfig) (err error) {
 	if _, err := os.Lstat(d.dir); errors.Is(err, fs.ErrNotExist) {
 		if err := os.MkdirAll(d.dir, 0o755); err != nil {
 			return err
@@ -109,11 +114,14 @@ func (d *dataDir) open(cfg config) (err error) {
 		return err
 	}
 	if found == nil {
-		d.identity = identity{dataVersion, newClusterID(), cfg.brokers, cfg.coordinators, false}
+		d.identity = identity{dataVersion, newClusterID(), cfg.brokers, cfg.coordinators, deciding(configs), false}
 	} else {
 		d.identity = *found
 	}
 	if err := d.check(cfg); err != nil {
+		return err
+	}
+	if err := d.checkConfigs(deciding(configs)); err != nil {
 		return err
 	}
 	for _, node := range d.nodes() {
@@ -186,6 +194,27 @@ func (d *dataDir) check(cfg config) error {
 	for _, node := range d.nodes() {
 		if err := d.checkNode(node); err != nil {
 			return fmt.Errorf("%s: %w", node, err)
+		}
+	}
+	return nil
+}
+
+// deciding are the broker configs that the coordinator's decisions depend on.
+func deciding(c *metadata.BrokerConfig) map[string]string {
+	t := c.Topic(nil)
+	return map[string]string{
+		"default.replication.factor":     fmt.Sprint(c.DefaultReplicationFactor),
+		"num.partitions":                 fmt.Sprint(c.NumPartitions),
+		"min.insync.replicas":            fmt.Sprint(t.MinInsyncReplicas),
+		"unclean.leader.election.enable": fmt.Sprint(t.UncleanLeaderElection),
+	}
+}
+
+func (d *dataDir) checkConfigs(now map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(now)) {
+		if was := d.identity.Configs[key]; was != now[key] {
+			return fmt.Errorf("its cluster was made with %s=%s, not %s, and keeps it: say BrokerConfig(%q), and set the other value on topics",
+				key, was, now[key], key+"="+was)
 		}
 	}
 	return nil
@@ -281,12 +310,14 @@ func (d *dataDir) writeIdentity() error {
 
 // close lets the directory go. One that was made for nothing is removed.
 func (d *dataDir) close() error {
-	var err error
-	if d.lock != nil {
-		err = d.lock.Close()
+	if d.lock == nil {
+		return nil
 	}
 	if d.made {
 		os.Remove(d.path(lockFile))
+	}
+	err := d.lock.Close()
+	if d.made {
 		os.Remove(d.dir)
 	}
 	return err

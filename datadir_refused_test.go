@@ -82,6 +82,7 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 		"more brokers":             {nil, []brokersim.Option{brokersim.Brokers(4)}, "say Brokers(3)"},
 		"fewer brokers":            {nil, []brokersim.Option{brokersim.Brokers(2)}, "say Brokers(3)"},
 		"fewer coordinators":       {nil, []brokersim.Option{brokersim.Coordinators(1)}, "say Coordinators(3)"},
+		"another default":          {nil, []brokersim.Option{brokersim.BrokerConfig("min.insync.replicas=2")}, `say BrokerConfig("min.insync.replicas=1")`},
 		"no broker 2":              {remove("broker-2"), nil, "broker-2: its meta.properties is missing"},
 		"no coordinator 3":         {remove("coordinator-3"), nil, "coordinator-3: its meta.properties is missing"},
 		"no database":              {remove("coordinator-1/raft.db"), nil, "coordinator-1: its raft.db is missing"},
