@@ -71,7 +71,7 @@ const (
 	dataVersion   = 1
 	identityFile  = "cluster.json"
 	lockFile      = ".lock"
-	brokerFile    = "meta.properties" // in the directory of every node
+	nodeFile      = "meta.properties" // in the directory of every node
 	databaseFile  = "raft.db"
 	wipedSuffix   = ".wiped"
 	emptyDataDir  = "empty it or name another one with DataDir"
@@ -222,7 +222,7 @@ func (d *dataDir) checkConfigs(now map[string]string) error {
 
 // checkNode looks at the directory of one node.
 func (d *dataDir) checkNode(node string) error {
-	text, err := os.ReadFile(filepath.Join(d.path(node), brokerFile))
+	text, err := os.ReadFile(filepath.Join(d.path(node), nodeFile))
 	marker := d.path("." + node + wipedSuffix)
 	if _, wiped := os.Stat(marker); wiped == nil {
 		d.wiped = append(d.wiped, marker)
@@ -234,12 +234,12 @@ func (d *dataDir) checkNode(node string) error {
 	case errors.Is(err, fs.ErrNotExist) && !d.identity.Started:
 		return nil // its first start was not finished
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("its %s is missing, so part of the cluster was deleted: %s", brokerFile, restoreOrMove)
+		return fmt.Errorf("its %s is missing, so part of the cluster was deleted: %s", nodeFile, restoreOrMove)
 	case err != nil:
 		return err
 	}
 	if v := property(text, "version"); v != "1" {
-		return fmt.Errorf("its %s has version %q, and only 1 is known here: %s", brokerFile, v, restoreOrMove)
+		return fmt.Errorf("its %s has version %q, and only 1 is known here: %s", nodeFile, v, restoreOrMove)
 	}
 	cluster, number := property(text, "cluster.id"), property(text, "node.id")
 	if cluster != d.identity.ClusterID {
