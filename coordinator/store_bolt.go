@@ -124,7 +124,7 @@ func (s *boltStore) installed(snapshot uint64) error {
 func (s *boltStore) Snapshots() raft.SnapshotStore { return s.snaps }
 
 func (s *boltStore) Close() error {
-	s.breakdown(errStoreClosed)
+	_, _ = s.breakdown(errStoreClosed) // whatever failed before
 	return s.db.Close()
 }
 

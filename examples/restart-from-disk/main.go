@@ -62,7 +62,7 @@ func run(ctx context.Context, out io.Writer, opts ...brokersim.Option) (promised
 	if err != nil {
 		return promised, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	fmt.Fprintln(out, "orders with acks=all on three replicas; then everything goes down at once and is started again")
 	fmt.Fprintln(out)
 	fmt.Fprintf(out, "  %-30s %6s %6s %6s\n", "", "acked", "read", "lost")

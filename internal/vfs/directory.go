@@ -256,7 +256,7 @@ func (d *Directory) keep(at, name string, size int64, u *undo) {
 // drop lets go of what a change had put aside.
 func (d *Directory) drop(u undo) {
 	if u.kept != "" {
-		os.Remove(u.kept)
+		_ = os.Remove(u.kept) // what stays is removed by the next Mount
 	}
 	if u.was != nil {
 		d.settle(u.was, d.changes)
