@@ -26,7 +26,7 @@ var picture = map[string]string{
 	"brokertest":                ". event history internal/invariant",
 	".":                         "broker coordinator metadata event internal/gate internal/network internal/vfs github.com/twmb/franz-go/pkg/kmsg github.com/twmb/franz-go/pkg/kerr",
 	"broker":                    "wire replication partition metadata event internal/gate internal/vfs github.com/twmb/franz-go/pkg/kmsg github.com/twmb/franz-go/pkg/kerr",
-	"coordinator":               "coordinator/state consumergroup wire metadata event internal/gate internal/vfs github.com/hashicorp/... github.com/twmb/franz-go/pkg/kmsg",
+	"coordinator":               "coordinator/state consumergroup wire metadata event internal/gate internal/vfs github.com/hashicorp/... go.etcd.io/bbolt github.com/twmb/franz-go/pkg/kmsg",
 	"replication":               "partition metadata event internal/gate",
 	"partition":                 "metadata internal/vfs internal/codec github.com/twmb/franz-go/pkg/kmsg",
 	"wire":                      "metadata github.com/twmb/franz-go/pkg/kmsg github.com/twmb/franz-go/pkg/kerr",

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/brokersim/brokersim/event"
@@ -28,6 +29,7 @@ type Cluster struct {
 	id      string // Kafka's cluster id
 	label   string // of every goroutine that the cluster starts
 
+	data    *dataDir // nil: memory
 	events  *event.Log
 	faults  *faults
 	network *network.Network
@@ -37,6 +39,7 @@ type Cluster struct {
 	brokers []*Broker
 
 	tracing sync.WaitGroup
+	begun   atomic.Bool // New has started every node
 	closing sync.Once
 	life    context.Context // ends when Close begins
 	end     context.CancelFunc
@@ -59,7 +62,13 @@ func New(ctx context.Context, opts ...Option) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("brokersim: %w", err)
 	}
-	c := build(cfg, configs)
+	var data *dataDir
+	if cfg.dataDir != nil {
+		if data, err = openDataDir(cfg, configs); err != nil {
+			return nil, fmt.Errorf("brokersim: %w", err)
+		}
+	}
+	c := build(cfg, configs, data)
 	if err := c.start(ctx); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("brokersim: %w", err)
@@ -68,13 +77,16 @@ func New(ctx context.Context, opts ...Option) (*Cluster, error) {
 }
 
 // build lays out the machines; none of them runs yet.
-func build(cfg config, configs *metadata.BrokerConfig) *Cluster {
+func build(cfg config, configs *metadata.BrokerConfig, data *dataDir) *Cluster {
 	c := &Cluster{
-		cfg: cfg, configs: configs,
+		cfg: cfg, configs: configs, data: data,
 		events: event.NewLog(cfg.eventCapacity),
 	}
 	c.life, c.end = context.WithCancel(context.Background())
 	c.id = metadata.NewUUID(rand.New(rand.NewPCG(c.seed("cluster"), cfg.seed))).String()
+	if data != nil {
+		c.id = data.identity.ClusterID
+	}
 	c.label = fmt.Sprintf("%s@%p", c.id, c)
 	c.faults = &faults{events: c.events}
 	c.network = network.New(c.seed("network"))
@@ -102,10 +114,14 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err := c.startNodes(ctx); err != nil {
 		return err
 	}
-	if err := c.Wait(ctx, FullISR()); err != nil {
+	if err := c.Wait(ctx, All(c.registeredAnew(), FullISR())); err != nil {
 		return err
 	}
-	if err := c.createTopics(ctx, c.cfg.topics); err != nil {
+	missing, err := c.missingTopics()
+	if err != nil {
+		return err
+	}
+	if err := c.createTopics(ctx, missing); err != nil {
 		return err
 	}
 	return c.Wait(ctx, All(FullISR(), everybodyKnows()))
@@ -131,13 +147,40 @@ func (c *Cluster) startNodes(ctx context.Context) error {
 		}
 		brokers = append(brokers, func() error { return b.process.begin(r) })
 	}
+	if c.data != nil {
+		if err := c.data.begin(); err != nil {
+			return err
+		}
+	}
 	if err := together(nodes); err != nil {
 		return err
 	}
 	if err := c.Wait(ctx, ActiveCoordinator()); err != nil {
 		return err
 	}
-	return together(brokers)
+	if err := together(brokers); err != nil {
+		return err
+	}
+	c.begun.Store(true)
+	if c.data == nil {
+		return nil
+	}
+	return c.data.begun()
+}
+
+// registeredAnew holds when the coordinator knows the processes that run now: that of
+// a continued cluster remembers those before them.
+func (c *Cluster) registeredAnew() Cond {
+	return func(s Snapshot) (bool, string) {
+		for _, b := range c.brokers {
+			run, up := b.running()
+			state, known := s.Broker(b.id)
+			if !up || !known || state.Epoch != run.Epoch() {
+				return false, fmt.Sprintf("broker %d to register", b.id)
+			}
+		}
+		return true, ""
+	}
 }
 
 // patience is how long a step that should take a moment may take at most.
@@ -166,6 +209,9 @@ func (c *Cluster) Close() error {
 		errs = append(errs, together(ends))
 		c.network.Close()
 		c.tracing.Wait()
+		if c.data != nil {
+			errs = append(errs, c.data.close())
+		}
 		c.result = errors.Join(errs...)
 	})
 	return c.result
@@ -277,11 +323,19 @@ func (c *Cluster) seed(part string) uint64 {
 	return h.Sum64() ^ c.cfg.seed*0x9e3779b97f4a7c15
 }
 
+// disk is a node's.
+func (c *Cluster) disk(node string) disk {
+	if c.data != nil {
+		return &lasting{c.data.disks[node], c.data.path("." + node + wipedSuffix)}
+	}
+	return memory{vfs.NewMem(c.seed("disk of " + node))}
+}
+
 func newProcess[R interface{ Close() error }](c *Cluster, name string, kinds kinds) process[R] {
 	return process[R]{
 		name: name, kinds: kinds, label: c.label,
 		events: c.events, log: c.cfg.logger.Handler(), closing: c.isClosing,
-		host: c.network.Host(name), disk: vfs.NewMem(c.seed("disk of " + name)),
+		host: c.network.Host(name), disk: c.disk(name),
 		verb:  make(chan struct{}, 1),
 		state: Stopped,
 	}

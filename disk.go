@@ -3,13 +3,42 @@ package brokersim
 import (
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/brokersim/brokersim/internal/vfs"
 )
 
+// A disk is what a node's files are on. It outlives every incarnation.
+type disk interface {
+	vfs.FS
+	// PowerLoss takes away what was not synced, Wipe everything. No incarnation may be left.
+	PowerLoss() error
+	Wipe() error
+}
+
+// memory is a disk that ends with the cluster.
+type memory struct{ *vfs.Mem }
+
+func (m memory) PowerLoss() error { m.Mem.PowerLoss(); return nil }
+func (m memory) Wipe() error      { m.Mem.Wipe(); return nil }
+
+// lasting is a disk below DataDir.
+type lasting struct {
+	*vfs.Directory
+	wiped string // path of a file that says that it was wiped on purpose
+}
+
+func (l *lasting) Wipe() error {
+	if err := os.WriteFile(l.wiped, nil, 0o644); err != nil {
+		return err
+	}
+	return l.Directory.Wipe()
+}
+
 // Disk is a node's disk, to make it ill. Its faults outlast the process: a node
-// that is started again finds the disk as ill as before.
+// that is started again finds the disk as ill as before. With DataDir, the database of a
+// coordinator node is not on it.
 type Disk struct {
 	c    *Cluster
 	node string

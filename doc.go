@@ -26,6 +26,18 @@
 //   - Look at it: [Cluster.Snapshot] shows what the coordinator decided and what each
 //     replica holds; [Cluster.Events] tells everything that happens, with causes.
 //
+// # What stays
+//
+// Disks are memory, and the cluster ends with its process; [DataDir] puts everything
+// into a directory, in Kafka's layout, and New continues what it finds there. Which
+// records survive what is the same on both:
+//
+//   - acks=all: every crash of processes, one or all (Kill; SIGKILL of yours); and loss of
+//     power at fewer brokers than min.insync.replicas at a time. Unsynced records go when
+//     all replicas lose power at once.
+//   - acks=all and flush.messages=1: loss of power everywhere, too.
+//   - acks=1: nothing that the leader's crash could take.
+//
 // # How it is built
 //
 //	        you
@@ -58,11 +70,9 @@
 //
 // # What it is not
 //
-// Not a way to run Kafka: one process, one machine. Disks are memory, so a cluster
-// ends with its process; disks that outlast it have their place below
-// [Cluster] (a vfs.FS for each node) and will come as an option that names a
-// directory. Consumer groups and transactions are not there yet: clients find
-// their requests missing from ApiVersions, and transactional ids refused.
+// Not a way to run Kafka: one process, one machine. Consumer groups and transactions
+// are not there yet: clients find their requests missing from ApiVersions, and
+// transactional ids refused.
 //
 // README.md shows a failover and what an ack survives; ARCHITECTURE.md follows a
 // record, a crash and a restart through the files.

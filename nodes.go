@@ -3,6 +3,7 @@ package brokersim
 import (
 	"fmt"
 	"net"
+	"path/filepath"
 	"slices"
 
 	"github.com/brokersim/brokersim/coordinator"
@@ -80,12 +81,24 @@ func (n *Node) openDoors() ([]net.Listener, error) {
 }
 
 func (n *Node) begin(in incarnation, doors []net.Listener) (*coordinator.Node, error) {
+	database := ""
+	if n.c.data != nil {
+		database = filepath.Join(n.c.data.path(n.name), databaseFile)
+	}
 	return coordinator.Start(coordinator.Config{
 		ID: n.id, ClusterID: n.c.id, Peers: n.c.peers(), Raft: doors[0], RPC: doors[1],
-		Dial: in.dial, FS: in.fs, Gate: in.gate, Events: in.events,
+		Dial: in.dial, FS: in.fs, Database: database, Gate: in.gate, Events: in.events,
 		Broker: n.c.configs, RaftTimeout: n.c.cfg.raftTimeout(), SnapshotEvery: uint64(n.c.cfg.snapshotEvery),
-		Elect: n.id == 1, Logger: in.logger, Seed: n.c.seed(n.name), Failed: in.failed,
+		Elect: n.id == 1, Logger: in.logger, Seed: n.c.seed(n.name), Recovered: n.c.oldNews, Failed: in.failed,
 	})
+}
+
+// oldNews makes the events start behind a metadata entry that was there before the
+// cluster started.
+func (c *Cluster) oldNews(index uint64) {
+	if !c.begun.Load() {
+		c.events.EmitAt(int64(index))
+	}
 }
 
 // ID is the node's id; coordinator nodes count from 1, as brokers do.

@@ -34,6 +34,7 @@ type config struct {
 	timescale             float64
 	eventCapacity         int
 	snapshotEvery         int
+	dataDir               *string // nil: memory
 }
 
 type topic struct {
@@ -121,6 +122,10 @@ func SnapshotEvery(entries int) Option {
 	return option(func(c *config) { c.snapshotEvery = entries })
 }
 
+const maxBrokers = 100
+
+var quorumSizes = []int{1, 3, 5}
+
 // resolve checks everything that the options say, in one place, and returns what
 // the nodes are configured with. The error names every mistake, with its remedy.
 func (c *config) resolve() (*metadata.BrokerConfig, error) {
@@ -138,10 +143,10 @@ func (c *config) resolve() (*metadata.BrokerConfig, error) {
 }
 
 func (c *config) checkNodes() (errs []error) {
-	if c.brokers < 1 || c.brokers > 100 {
-		errs = append(errs, fmt.Errorf("Brokers(%d): a cluster has between 1 and 100 brokers", c.brokers))
+	if c.brokers < 1 || c.brokers > maxBrokers {
+		errs = append(errs, fmt.Errorf("Brokers(%d): a cluster has between 1 and %d brokers", c.brokers, maxBrokers))
 	}
-	if !slices.Contains([]int{1, 3, 5}, c.coordinators) {
+	if !slices.Contains(quorumSizes, c.coordinators) {
 		errs = append(errs, fmt.Errorf("Coordinators(%d): a quorum has 1, 3 or 5 nodes; an even number survives no more crashes than the odd one below it", c.coordinators))
 	}
 	if len(c.racks) > c.brokers {

@@ -36,7 +36,7 @@ type process[R interface{ Close() error }] struct {
 	log     slog.Handler
 	closing func() bool // of the cluster
 	host    *network.Host
-	disk    *vfs.Mem
+	disk    disk
 	ill     vfs.Faults // of the disk, in force for every incarnation
 	// listen opens the node's doors; launch starts an incarnation behind them, which
 	// owns them from then on, also if it fails.
@@ -165,7 +165,10 @@ func (p *process[R]) powerOff() error {
 	}
 	p.emit(p.kinds.poweredOff)
 	err := p.end(Off, p.host.PowerOff)
-	p.disk.PowerLoss() // after the last goroutine that could write is gone
+	lost := p.disk.PowerLoss() // after the last goroutine that could write is gone
+	if err == nil && lost != nil {
+		err = fmt.Errorf("the disk of %s in a power loss: %w", p.words(), lost)
+	}
 	return err
 }
 
@@ -209,7 +212,9 @@ func (p *process[R]) wipe() error {
 	if state := p.now(); state.Up() {
 		return fmt.Errorf("%s is %s: end it before its disk is taken away", p.words(), state)
 	}
-	p.disk.Wipe()
+	if err := p.disk.Wipe(); err != nil {
+		return fmt.Errorf("wiping the disk of %s: %w", p.words(), err)
+	}
 	return nil
 }
 

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +30,49 @@ func (c *Cluster) CreateTopic(name string, partitions, rf int, cfg ...string) er
 		return err
 	}
 	return c.Wait(ctx, All(led(name), everybodyKnows()))
+}
+
+// missingTopics are the topics of the options that the cluster, which may be an old one,
+// lacks. One that is there must be as the option says.
+func (c *Cluster) missingTopics() (missing []topic, err error) {
+	have := map[string][]PartitionState{}
+	for _, p := range c.Snapshot().Partitions {
+		have[p.Topic] = append(have[p.Topic], p)
+	}
+	for _, t := range c.cfg.topics {
+		ps, ok := have[t.name]
+		if !ok {
+			missing = append(missing, t)
+			continue
+		}
+		if rf := len(ps[0].Assigned); len(ps) != t.partitions || rf != t.rf {
+			return nil, fmt.Errorf("Topic(%q, %d, %d): the cluster in %s has it with %d partitions and %d replicas: say so, or name another directory",
+				t.name, t.partitions, t.rf, *c.cfg.dataDir, len(ps), rf)
+		}
+		if err := c.sameConfigs(t); err != nil {
+			return nil, err
+		}
+	}
+	return missing, nil
+}
+
+// sameConfigs refuses a config that an existing topic has otherwise.
+func (c *Cluster) sameConfigs(t topic) error {
+	kv, err := pairs(t.cfg)
+	if err != nil {
+		return err
+	}
+	have := map[string]string{}
+	if known := c.decided().TopicByName(t.name); known != nil {
+		have = known.Configs
+	}
+	for _, key := range slices.Sorted(maps.Keys(kv)) {
+		if value, ok := have[key]; !ok || value != kv[key] {
+			return fmt.Errorf("Topic(%q): the cluster in %s has it without %s=%s: leave that out, or change it there first",
+				t.name, *c.cfg.dataDir, key, kv[key])
+		}
+	}
+	return nil
 }
 
 // createTopics asks one running broker after another, until ctx ends.

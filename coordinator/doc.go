@@ -92,6 +92,7 @@
 //
 // node.go, raft.go and campaign.go (the life of a node), propose.go, fsm.go and
 // history.go (an entry's way), active.go and sessions.go, then the APIs: one file each, rpc_*.go. journal.go,
-// ops.go, store.go and snapshots.go are Raft's disk; durable, in store.go, is where another
-// kind of store fits. stream.go and transport.go are Raft's network.
+// ops.go, store.go and snapshots.go are Raft's disk in memory; with Config.Database
+// store_bolt.go takes the place of the first three, and identity.go says whose directory it
+// is. stream.go and transport.go are Raft's network.
 package coordinator

@@ -36,9 +36,12 @@ type Config struct {
 	Raft, RPC net.Listener
 	Dial      func(ctx context.Context, network, addr string) (net.Conn, error)
 	FS        vfs.FS
-	Gate      *gate.Gate // of this incarnation; nil is always open. Close shuts it
-	Events    event.Sink // nil discards
-	Broker    *metadata.BrokerConfig
+	// Database is the path of a file of the real machine, in the directory that FS is,
+	// for Raft's log, term and vote. "" keeps them on FS.
+	Database string
+	Gate     *gate.Gate // of this incarnation; nil is always open. Close shuts it
+	Events   event.Sink // nil discards
+	Broker   *metadata.BrokerConfig
 	// RaftTimeout is Raft's heartbeat and election timeout; 0 means 500 ms.
 	RaftTimeout time.Duration
 	// SnapshotEvery is how many Raft entries lie between two snapshots; 0 means 8192.
@@ -48,6 +51,9 @@ type Config struct {
 	Elect  bool
 	Logger *slog.Logger // nil discards
 	Seed   uint64       // of topic ids and placement
+	// Recovered is told, before the node takes part, which is the newest entry in its log:
+	// what happened up to there is old news if no node has run since. nil: nobody asks.
+	Recovered func(index uint64)
 	// Failed is called at most once, on a goroutine of the node's own, when its disk
 	// broke: it has crashed then. It must leave Close to another goroutine.
 	Failed func(error)
@@ -143,11 +149,17 @@ func (n *Node) start() error {
 	if n.peer(n.cfg.ID).Raft == "" {
 		return fmt.Errorf("it is not among the peers %v", n.cfg.Peers)
 	}
-	store, err := openStore(n.cfg.FS, n.fail)
+	var err error
+	if n.store, err = n.openStore(); err != nil {
+		return err
+	}
+	last, err := n.store.LastIndex()
 	if err != nil {
 		return err
 	}
-	n.store = store
+	if n.cfg.Recovered != nil {
+		n.cfg.Recovered(last)
+	}
 	if err := n.startRaft(); err != nil {
 		return err
 	}
@@ -164,6 +176,17 @@ func (n *Node) start() error {
 	defer n.mu.Unlock()
 	n.started = true
 	return n.failure
+}
+
+func (n *Node) openStore() (durable, error) {
+	if n.cfg.Database != "" {
+		return openDatabase(n)
+	}
+	s, err := openStore(n.cfg.FS, n.fail)
+	if err != nil {
+		return nil, err // an interface that holds no *store
+	}
+	return s, nil
 }
 
 // fail crashes the node because its disk broke. It is called from inside Raft, so it waits for nothing.

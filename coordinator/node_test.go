@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -228,5 +229,23 @@ func TestCloseWhilePausedOrCut(t *testing.T) {
 		begin = time.Now()
 		require.NoError(t, next.Close())
 		require.Less(t, time.Since(begin), time.Second)
+	})
+}
+
+// A first start that ended between the term and the first entry, on every node.
+func TestBootstrapCutOffIsFinished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 3)
+		for _, disk := range r.disks {
+			s := mustOpenStore(t, disk)
+			require.NoError(t, s.SetUint64([]byte("CurrentTerm"), 1))
+			require.NoError(t, s.Close())
+		}
+		r.start(1, 2, 3)
+		defer r.close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := r.nodes[1].WaitActive(ctx)
+		require.NoError(t, err)
 	})
 }

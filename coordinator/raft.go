@@ -66,14 +66,8 @@ func (n *Node) raftConfig(log hclog.Logger, notices chan<- bool) *raft.Config {
 
 func (n *Node) newRaft(c *raft.Config) error {
 	snaps := n.store.Snapshots()
-	old, err := raft.HasExistingState(n.store, n.store, snaps)
-	if err != nil {
+	if err := n.bootstrap(c, snaps); err != nil {
 		return err
-	}
-	if !old {
-		if err := raft.BootstrapCluster(c, n.store, n.store, snaps, n.transport, n.voters()); err != nil {
-			return err
-		}
 	}
 	r, err := raft.NewRaft(c, n.fsm, n.store, n.store, snaps, n.transport)
 	if err != nil {
@@ -91,6 +85,27 @@ func (n *Node) newRaft(c *raft.Config) error {
 	n.quorum.follow(nodeID(id))
 	n.raft.Store(r)
 	return nil
+}
+
+// bootstrap writes the first entry, the same on every node: who votes. A first start that
+// was cut off may have left a term and no entry; a node that was left like that would
+// know nobody, and could never be elected nor let others know it.
+func (n *Node) bootstrap(c *raft.Config, snaps raft.SnapshotStore) error {
+	old, err := raft.HasExistingState(n.store, n.store, snaps)
+	if err != nil {
+		return err
+	}
+	if !old {
+		return raft.BootstrapCluster(c, n.store, n.store, snaps, n.transport, n.voters())
+	}
+	last, err := n.store.LastIndex()
+	if err != nil || last > 0 {
+		return err
+	}
+	if list, err := snaps.List(); err != nil || len(list) > 0 {
+		return err
+	}
+	return n.store.StoreLog(&raft.Log{Index: 1, Term: 1, Type: raft.LogConfiguration, Data: raft.EncodeConfiguration(n.voters())})
 }
 
 func (n *Node) voters() raft.Configuration {

@@ -24,8 +24,9 @@ import (
 // whole and synced, so a crash leaves a snapshot or none. It is safe for
 // concurrent use; no lock is held while the disk is used.
 type snapshots struct {
-	fs    vfs.FS
-	owner *store // told of each snapshot before Raft builds on it
+	fs vfs.FS
+	// installed is told of each snapshot before Raft builds on it.
+	installed func(index uint64) error
 
 	mu   sync.Mutex
 	list []*raft.SnapshotMeta // newest first
@@ -37,8 +38,8 @@ const (
 	snapshotsKept  = 2
 )
 
-func openSnapshots(disk vfs.FS, owner *store) (*snapshots, error) {
-	s := &snapshots{fs: disk, owner: owner}
+func openSnapshots(disk vfs.FS, installed func(uint64) error) (*snapshots, error) {
+	s := &snapshots{fs: disk, installed: installed}
 	names, err := disk.List(".")
 	if err != nil {
 		return nil, err
@@ -180,7 +181,7 @@ func (s *snapshots) add(meta *raft.SnapshotMeta) error {
 		s.list = s.list[:snapshotsKept]
 	}
 	s.mu.Unlock()
-	if err := s.owner.installed(meta.Index); err != nil {
+	if err := s.installed(meta.Index); err != nil {
 		return err
 	}
 	for _, m := range old {

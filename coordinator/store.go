@@ -14,8 +14,8 @@ import (
 )
 
 // durable is all that Raft keeps: its log, its term and vote, its snapshots.
-// Everything is durable before a call returns. store keeps them on any vfs.FS; one
-// that uses a database file would be the other implementation.
+// Everything is durable before a call returns. store keeps them on any vfs.FS,
+// boltStore in a database file of the real machine.
 type durable interface {
 	raft.LogStore
 	raft.StableStore
@@ -54,7 +54,7 @@ const rewriteAt = 1 << 20
 func openStore(disk vfs.FS, failed func(error)) (*store, error) {
 	s := &store{writing: make(chan struct{}, 1), failed: failed, kept: map[string][]byte{}}
 	var err error
-	if s.snaps, err = openSnapshots(disk, s); err != nil {
+	if s.snaps, err = openSnapshots(disk, s.installed); err != nil {
 		return nil, err
 	}
 	if s.journal, err = openJournal(disk, s.replay); err != nil {

@@ -2,6 +2,7 @@
 //
 //	brokersim up                       three coordinator nodes, three brokers on 127.0.0.1:9092..9094
 //	brokersim up -n 5 -t orders:3:2    five brokers and a topic
+//	brokersim up --data-dir ./data     a cluster that outlives the command
 //
 // Exit status: 0 after a clean stop, 1 if the cluster failed, 2 if it could not
 // be started as asked.

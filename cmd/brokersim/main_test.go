@@ -41,6 +41,7 @@ func TestWrongCommandLinesGetOneClearLineAndStatusTwo(t *testing.T) {
 		{"up --timescale 0", "imescale"},
 		{"up --listen 192.0.2.1", "192.0.2.1"},
 		{"up --port 70000", "70000"},
+		{"up --data-dir /dev/null", "/dev/null"},
 		{"up --nonsense", "--nonsense"},
 		{"up now", "now"},
 		{"down", "down"},

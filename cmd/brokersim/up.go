@@ -24,6 +24,7 @@ type up struct {
 	configs               []string
 	kafkaTimings          bool
 	timescale             float64
+	dataDir               string
 }
 
 func upCommand() *cobra.Command {
@@ -34,8 +35,12 @@ func upCommand() *cobra.Command {
 		Long: `Start a cluster for clients outside this process and narrate what happens in it.
 
 Broker 1 listens on --port, broker 2 on the next one, and so on, on 127.0.0.1 and
-::1, since clients resolve localhost to either. Memory is the only disk.`,
+::1, since clients resolve localhost to either.
+
+Memory is the disk, and the cluster is gone with the process. With --data-dir it lives
+in a directory and goes on where it was, also after a crash.`,
 		Example: `  brokersim up -t orders:3:2 -c min.insync.replicas=2
+  brokersim up --data-dir ./data
   kcat -b localhost:9092 -L`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return u.run(cmd.Context(), cmd.OutOrStdout()) },
@@ -48,6 +53,7 @@ Broker 1 listens on --port, broker 2 on the next one, and so on, on 127.0.0.1 an
 	f.StringVar(&u.advertise, "advertise", "", "host that clients are told (default: the first --listen)")
 	f.StringArrayVarP(&u.topics, "topic", "t", nil, "topic to create, as name:partitions:replicas; repeatable")
 	f.StringArrayVarP(&u.configs, "config", "c", nil, "broker config, as key=value; repeatable")
+	f.StringVar(&u.dataDir, "data-dir", "", "directory that the cluster lives in, made if it is missing (default: memory)")
 	f.BoolVar(&u.kafkaTimings, "kafka-timings", false, "Kafka's own timeouts (session 9 s, lag 30 s) instead of the short ones")
 	f.Float64Var(&u.timescale, "timescale", 1, "multiply every timeout, to watch in slow motion")
 	return cmd
@@ -88,6 +94,9 @@ func (u up) options() ([]brokersim.Option, error) {
 		brokersim.Listen(u.listen...),
 		brokersim.BrokerConfig(u.configs...),
 		brokersim.Timescale(u.timescale),
+	}
+	if u.dataDir != "" {
+		opts = append(opts, brokersim.DataDir(u.dataDir))
 	}
 	if u.advertise != "" {
 		opts = append(opts, brokersim.Advertise(u.advertise))

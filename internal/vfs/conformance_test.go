@@ -21,6 +21,7 @@ func every(t *testing.T, f func(t *testing.T, disk vfs.FS)) {
 		require.NoError(t, err)
 		f(t, disk)
 	})
+	t.Run("directory that can lose power", func(t *testing.T) { f(t, mount(t, t.TempDir())) })
 	t.Run("wrapped", func(t *testing.T) { f(t, vfs.Gated(vfs.WithFaults(vfs.NewMem(1), new(vfs.Faults)), gate.New())) })
 }
 

@@ -1,19 +1,20 @@
 // Package vfs is the disk of a node.
 //
 // Everything that a node keeps goes through an FS of about eight methods. There
-// are two disks, and two wrappers that any disk can be put into:
+// are three disks, and two wrappers that any disk can be put into:
 //
 //	Gated(WithFaults(disk, faults), gate)      what a node is given
 //	  │        │       │
-//	  │        │       ├─ Mem   in memory; can lose power
-//	  │        │       └─ OS    a directory of the real machine
+//	  │        │       ├─ Mem        in memory; can lose power
+//	  │        │       ├─ Directory  one of the real machine; can lose power
+//	  │        │       └─ OS         the same, as it is
 //	  │        └─ slow, failing or full on request
 //	  └─ waits while the node is paused, fails once its incarnation has ended
 //
 // # Two crashes
 //
 // A file system promises less than it seems to, and the difference between the
-// two ways to go down is the whole point of Mem.
+// two ways to go down is the whole point of Mem and Directory.
 //
 //	                       process crash      power loss
 //	bytes written          kept               lost
@@ -31,6 +32,10 @@
 // last SyncDir, the first few survive and the rest do not, and a rename is never
 // half done. (Between two directories it is two changes.)
 //
+// Directory plays the second crash on a machine that runs on: it cuts files back to
+// their synced length and takes names back that were not synced. It always takes the
+// worst case. What is real stays real: a Sync of it is one of the machine.
+//
 // So a file is durable once its bytes, its name and the names of the directories
 // above it are: Sync, SyncDir, and SyncDir of the parent. WriteFileSynced does
 // that for small files and replaces the old content atomically.
@@ -44,5 +49,5 @@
 // nobody holds a lock while it does, so all of this works in virtual time.
 //
 // Read vfs.go for the interfaces, mem.go and power.go for the disk that can
-// crash, faults.go for what can be wrong with one.
+// crash, directory.go and directory_power.go for the one that outlasts the process, faults.go for what can be wrong with one.
 package vfs

@@ -1,0 +1,20 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestWhatWasPromisedSurvives(t *testing.T) {
+	var out bytes.Buffer
+	verdict, err := run(t.Context(), &out)
+	require.NoError(t, err, out.String())
+	require.True(t, verdict.OK(), out.String())
+	require.GreaterOrEqual(t, verdict.Acked, 300, "two times 200 orders but for the last ones, which nobody answered")
+	require.Regexp(t, `(?m)^  every process killed +(\d+) +(\d+) +0 `, out.String())
+	require.Regexp(t, `(?m)^  power gone, flush.messages=1 +(\d+) +(\d+) +0 `, out.String())
+	require.Regexp(t, `(?m)^  power gone, no flush +(\d+) +0 +[1-9]\d* +allowed`, out.String())
+	require.Regexp(t, `\nverdict: acked=\d+ read=\d+ lost=0 duplicates=0\n$`, out.String())
+}
