@@ -65,7 +65,7 @@ func TestSnapshotShowsEverything(t *testing.T) {
 			KnownLEO:    r.KnownLEO, LastCaughtUp: r.LastCaughtUp,
 		}, r)
 		for _, b := range s.Brokers {
-			require.Equal(t, string(rune('a'+b.ID-1)), b.Rack)
+			require.Equal(t, string('a'+b.ID-1), b.Rack)
 			want := brokersim.BrokerState{ID: b.ID, Rack: b.Rack, Process: brokersim.Killed, Registration: brokersim.Fenced, Epoch: b.Epoch, Offset: -1}
 			if b.ID == leader.ID() {
 				want.Process, want.Registration, want.Offset = brokersim.Running, brokersim.Unfenced, s.Offset

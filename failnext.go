@@ -15,7 +15,7 @@ import (
 // is Net().Intercept.
 func (b *Broker) FailNext(apiKey int16, err *kerr.Error, n int) *Fault {
 	if err == nil || n < 1 {
-		return b.c.faults.impossible(fmt.Errorf("FailNext(%s, %v, %d): name an error and how often", keyName(apiKey), err, n))
+		return b.c.faults.impossible(fmt.Errorf("FailNext(%s, err, %d): name an error and how often", keyName(apiKey), n))
 	}
 	fail, _, _ := Answer(err).action()
 	var left atomic.Int64

@@ -179,7 +179,7 @@ func alterPartition(p replication.Proposal, im *metadata.Image) kmsg.AlterPartit
 // alterAnswers reads an answer into each partition's error. A partition that the
 // answer leaves out is one whose outcome is not known.
 func alterAnswers(resp kmsg.Response) func(metadata.TopicPartition) error {
-	all := error(metadata.ErrNotController)
+	all := metadata.ErrNotController
 	codes := map[metadata.TopicPartition]int16{}
 	if r, ok := resp.(*kmsg.AlterPartitionResponse); ok {
 		if err := wire.Err(r.ErrorCode); err != nil {

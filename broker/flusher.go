@@ -62,7 +62,7 @@ const maxFlushInterval = 365 * 24 * time.Hour
 
 // shortest is the smallest flush.ms of any replica.
 func (f *flusher) shortest() time.Duration {
-	shortest := time.Duration(maxFlushInterval)
+	shortest := maxFlushInterval
 	for h := range f.replicas.each() {
 		shortest = min(shortest, h.flushInterval())
 	}

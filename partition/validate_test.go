@@ -22,7 +22,6 @@ func patch(b []byte, change func(b []byte)) []byte {
 	return batchtest.Seal(b)
 }
 
-func put16(b []byte, at int, v uint16) { binary.BigEndian.PutUint16(b[at:], v) }
 func put32(b []byte, at int, v uint32) { binary.BigEndian.PutUint32(b[at:], v) }
 
 // rewritten returns a batch of one record whose bytes, without the length, change

@@ -84,7 +84,7 @@ func BenchmarkAlterPartition(b *testing.B) {
 func BenchmarkPlacement(b *testing.B) {
 	var brokers []metadata.Broker
 	for id := range int32(30) {
-		brokers = append(brokers, metadata.Broker{ID: id, Rack: string(rune('a' + id%3))})
+		brokers = append(brokers, metadata.Broker{ID: id, Rack: string('a' + id%3)})
 	}
 	for b.Loop() {
 		replicas, err := newPlacer(brokers, 1).place(10_000, 3)

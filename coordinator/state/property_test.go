@@ -91,7 +91,7 @@ func (g *world) apply(t *rapid.T, entry []byte) {
 func (g *world) register(id int32, previous int64) Command {
 	g.process++
 	return RegisterBroker{
-		Broker:        metadata.Broker{ID: id, Incarnation: metadata.UUID{1, g.process}, Rack: string(rune('a' + id%2))},
+		Broker:        metadata.Broker{ID: id, Incarnation: metadata.UUID{1, g.process}, Rack: string('a' + id%2)},
 		PreviousEpoch: previous,
 	}
 }

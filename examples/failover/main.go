@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -143,8 +144,7 @@ func (t *telling) crash(victim *brokersim.Broker) error {
 	t.stage.Zero()
 	t.ledger.Crashed(led)
 	if err := victim.Kill(); err != nil {
-		_ = <-flow
-		return err
+		return errors.Join(err, <-flow)
 	}
 	return <-flow
 }
