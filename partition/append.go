@@ -168,7 +168,7 @@ func (l *Log) write(batches []byte, cfg *Config) error {
 	}
 	position, next := at, int64(0)
 	for b := range Batches(batches) {
-		active.index.note(b.LastOffset()-active.base, position, len(b), cfg.IndexIntervalBytes)
+		active.note(b, position, cfg.IndexIntervalBytes)
 		l.producers.record(b)
 		position += int64(len(b))
 		next = b.NextOffset()
