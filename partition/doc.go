@@ -44,6 +44,7 @@
 //	├── 00000000000000004711.timeindex
 //	├── leader-epoch-checkpoint      "0\n2\n3 0\n5 4600\n": version, count, epoch and start
 //	├── partition.metadata           "version: 0\ntopic_id: ...\n"
+//	├── *.deleted                    a segment on its way out, gone after the next start at the latest
 //	└── offset-gaps                  there if compaction has left out offsets; not Kafka's
 //
 // A .log file is one batch after the other, numbers with the highest byte first:
@@ -104,16 +105,14 @@
 //
 // # Room for more
 //
-// Retention (removing segments from the front, in truncate.go's order reversed),
-// compaction (new
-// segments swapped in by Log.publish, allowGaps before), producer snapshots
-// (.snapshot at each roll, so that Open and Truncate need not read all headers),
-// and the transaction index each get a file of that name here. The tail of the log
+// Compaction (new segments swapped in by Log.publish, allowGaps before), producer
+// snapshots (.snapshot at each roll, so that Open and Truncate need not read all
+// headers), and the transaction index each get a file of that name here. The tail of the log
 // may then be kept in memory between write and reading.segment.
 //
 // # Reading order
 //
-// batch.go, log.go, append.go with validate.go, read.go and times.go, truncate.go, recover.go;
+// batch.go, log.go, append.go with validate.go, read.go and times.go, truncate.go, retain.go, recover.go;
 // then epochs.go and producers.go, which are pure. Package batchtest builds batches
 // for tests.
 package partition

@@ -5,7 +5,6 @@ import (
 	"hash/crc32"
 	"path"
 	"slices"
-	"strings"
 )
 
 // Recovery says what Open found.
@@ -91,7 +90,7 @@ func (l *Log) segmentFiles() (bases []int64, err error) {
 		case isLog:
 			bases = append(bases, base)
 		case isIndex && !slices.Contains(names, path.Base(segmentName("", of, logSuffix))),
-			strings.HasSuffix(name, ".tmp"):
+			leftover(name):
 			stray = append(stray, name)
 		}
 	}

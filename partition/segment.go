@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/brokersim/brokersim/internal/vfs"
 )
@@ -33,6 +34,7 @@ type segment struct {
 	size  atomic.Int64 // bytes that may be read
 	index index
 	times timeIndex
+	seen  seen // its age
 }
 
 func segmentName(dir string, base int64, suffix string) string {
@@ -66,6 +68,7 @@ func createSegment(disk vfs.FS, dir string, base int64) (*segment, error) {
 func newSegment(dir string, base int64) *segment {
 	s := &segment{base: base, name: segmentName(dir, base, logSuffix)}
 	s.times.newest.Store(noTimestamp)
+	s.seen.first = noTimestamp
 	return s
 }
 
@@ -121,6 +124,9 @@ func (s *segment) remove(disk vfs.FS, dir string) error {
 // note takes account of a batch at position in the indexes.
 func (s *segment) note(b Batch, position int64, interval int) {
 	offset := b.LastOffset() - s.base
+	if position == 0 {
+		s.seen.first = b.MaxTimestamp()
+	}
 	s.times.note(offset, b.MaxTimestamp())
 	if s.index.note(offset, position, int(b.Size()), interval) {
 		s.times.mark()
@@ -135,16 +141,19 @@ func (s *segment) flushIndexes() error {
 	return s.times.flush()
 }
 
-// fits reports whether a batch may follow pending bytes that are about to be
-// appended; if not, a new segment begins with it. An empty segment takes a batch
+// fits reports whether a batch may be appended behind pending bytes that are about
+// to be, if the segment is so old as it is now; if not, a new segment begins with it. An empty segment takes a batch
 // of any size.
-func (s *segment) fits(b Batch, pending int64, cfg *Config) bool {
+func (s *segment) fits(b Batch, pending int64, cfg *Config, now time.Time) bool {
 	if b.LastOffset()-s.base > math.MaxInt32 {
 		return false // its offset would not fit the index
 	}
 	size := s.size.Load() + pending
 	if size == 0 {
 		return true
+	}
+	if s.size.Load() > 0 && s.overdue(b.MaxTimestamp(), now, cfg) {
+		return false
 	}
 	return size+b.Size() <= int64(cfg.SegmentBytes) && s.index.n.Load()*indexEntrySize < int64(cfg.SegmentIndexBytes)
 }
