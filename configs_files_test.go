@@ -1,7 +1,10 @@
 package brokersim_test
 
 import (
+	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +41,36 @@ var effectsOnFiles = []effect{
 		},
 	},
 	{
+		config: "segment.ms", value: "60000", without: 1, with: 2,
+		look: func(t *testing.T, c *brokertest.C) any {
+			require.NoError(t, write(t, c, kgo.StringRecord("x")))
+			time.Sleep(time.Minute + time.Second)
+			require.NoError(t, write(t, c, kgo.StringRecord("x")))
+			return len(files(t, c, ".log"))
+		},
+	},
+	{
+		config: "retention.ms", value: "60000", without: int64(0), with: int64(10),
+		look: func(t *testing.T, c *brokertest.C) any {
+			tenBatches(t, c)
+			return startAfter(t, c, 10*time.Minute)
+		},
+	},
+	{
+		config: "retention.bytes", value: "3000", without: int64(0), with: int64(3), beside: []string{"segment.bytes=2000"},
+		look: func(t *testing.T, c *brokertest.C) any {
+			tenBatches(t, c)
+			return startAfter(t, c, 10*time.Minute)
+		},
+	},
+	{
+		config: "log.retention.check.interval.ms", value: "10000", without: int64(0), with: int64(10), beside: []string{"retention.ms=1000"},
+		look: func(t *testing.T, c *brokertest.C) any {
+			tenBatches(t, c)
+			return startAfter(t, c, 20*time.Second)
+		},
+	},
+	{
 		config: "flush.ms", value: "1000", without: "lost in a power loss", with: "kept",
 		look: func(t *testing.T, c *brokertest.C) any {
 			tenBatches(t, c)
@@ -51,6 +84,20 @@ var effectsOnFiles = []effect{
 			return "kept"
 		},
 	},
+}
+
+// startAfter lets time pass and returns where the log starts then. What lies below
+// has no file any more.
+func startAfter(t *testing.T, c *brokertest.C, d time.Duration) int64 {
+	t.Helper()
+	time.Sleep(d)
+	start := c.Partition("orders", 0).Replicas[0].LogStart
+	first := slices.Min(slices.Collect(maps.Keys(files(t, c, ".log"))))
+	require.Equal(t, fmt.Sprintf("%020d.log", start), first)
+	if start < 10 {
+		require.Equal(t, start, read(t, c, 1)[0].Offset, "a consumer begins where the log starts")
+	}
+	return start
 }
 
 // tenBatches writes ten batches of a little more than 500 bytes.

@@ -152,14 +152,14 @@ func TestConfigsThatAreNotInEffectAreRefused(t *testing.T) {
 	_, err := brokersim.New(t.Context(), brokersim.BrokerConfig("log.retention.hours=1"))
 	require.ErrorIs(t, err, metadata.ErrInvalidConfig)
 	require.ErrorContains(t, err, `"log.retention.hours" is not known`)
-	_, err = brokersim.New(t.Context(), brokersim.BrokerConfig("log.retention.ms=1000"))
+	_, err = brokersim.New(t.Context(), brokersim.BrokerConfig("log.cleaner.delete.retention.ms=1000"))
 	require.ErrorIs(t, err, metadata.ErrInvalidConfig)
-	require.ErrorContains(t, err, `"log.retention.ms" is a config of Kafka's that brokersim does not do yet`)
+	require.ErrorContains(t, err, `"log.cleaner.delete.retention.ms" is a config of Kafka's that brokersim does not do yet`)
 
 	brokertest.Virtual(t, func(t *testing.T) {
 		c := brokertest.Start(t, brokersim.Brokers(1), brokersim.Coordinators(1))
 		admin := kadm.NewClient(client(t, c))
-		for config, value := range map[string]string{"cleanup.policy": "compact", "retention.ms": "1000"} {
+		for config, value := range map[string]string{"cleanup.policy": "compact", "delete.retention.ms": "1000"} {
 			resp, err := admin.CreateTopic(t.Context(), 1, 1, map[string]*string{config: &value}, "orders")
 			require.ErrorContains(t, err, "INVALID_CONFIG")
 			require.Contains(t, resp.ErrMessage, config)

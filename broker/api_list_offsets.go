@@ -1,16 +1,17 @@
 package broker
 
-// ListOffsets (key 2), versions 1 to 11: where a partition's log starts and ends.
+// ListOffsets (key 2), versions 1 to 11: where a partition's log starts and ends,
+// the first record that is not older than a timestamp, and the first of those with
+// the largest one (-3). Only committed records are found.
 //
 // The end is the high watermark, the same for read_committed. A leader that does
 // not know yet how far its predecessor had committed answers OFFSET_NOT_AVAILABLE
 // (KIP-207; LEADER_NOT_AVAILABLE before version 5), so that the end never goes
 // back. Followers are answered like clients.
 //
-// Left out: search by timestamp and the greatest timestamp (-3), which need an
-// index of timestamps: answered with UNSUPPORTED_VERSION. There is no tiered
-// storage: the earliest local offset (-4) is the earliest, the newest tiered
-// (-5) and the earliest pending upload (-6) do not exist and are -1.
+// There is no tiered storage: the earliest local offset (-4) is the earliest, the
+// newest tiered (-5) and the earliest pending upload (-6) do not exist and are -1.
+// Other negative timestamps are UNSUPPORTED_VERSION.
 //
 // Versions: 2 isolation level; 4 leader epochs; 6 flexible; 7 to 11 one more
 // special timestamp each, and a timeout that nothing here needs.
@@ -22,6 +23,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/brokersim/brokersim/metadata"
+	"github.com/brokersim/brokersim/partition"
 	"github.com/brokersim/brokersim/replication"
 	"github.com/brokersim/brokersim/wire"
 )
@@ -68,10 +70,12 @@ func (b *Broker) listOffset(im *metadata.Image, topic string, p kmsg.ListOffsets
 	a := kmsg.NewListOffsetsResponseTopicPartition()
 	r, _, err := b.hosted(im, byName(topic), p.Partition)
 	if err == nil {
-		a.Offset, a.LeaderEpoch, err = offsetAt(r, p.Timestamp, p.CurrentLeaderEpoch, version)
+		var at partition.TimedOffset
+		at, err = offsetAt(r, p.Timestamp, p.CurrentLeaderEpoch, version)
+		a.Offset, a.Timestamp, a.LeaderEpoch = at.Offset, at.Timestamp, at.LeaderEpoch
 	}
 	if err != nil {
-		a.Offset, a.LeaderEpoch = -1, -1
+		a.Offset, a.Timestamp, a.LeaderEpoch = -1, -1, -1
 		if a.ErrorCode = wire.Code(err); a.ErrorCode == kerr.OffsetNotAvailable.Code && version < 5 {
 			a.ErrorCode = kerr.LeaderNotAvailable.Code
 		}
@@ -79,24 +83,29 @@ func (b *Broker) listOffset(im *metadata.Image, topic string, p kmsg.ListOffsets
 	return a
 }
 
-// offsetAt returns the offset that a timestamp asks for and its leader epoch; -1
-// and -1 if there is none.
-func offsetAt(r *replication.Replica, timestamp int64, currentEpoch int32, version int16) (int64, int32, error) {
+// offsetAt returns the offset that a timestamp asks for; only a record that was
+// searched for comes with its own timestamp.
+func offsetAt(r *replication.Replica, timestamp int64, currentEpoch int32, version int16) (at partition.TimedOffset, err error) {
+	at = partition.NoTimedOffset
 	if low, special := lowestVersion(timestamp); special && version < low {
-		return -1, -1, fmt.Errorf("%w: timestamp %d needs version %d of ListOffsets", metadata.ErrUnsupportedVersion, timestamp, low)
+		return at, fmt.Errorf("%w: timestamp %d needs version %d of ListOffsets", metadata.ErrUnsupportedVersion, timestamp, low)
 	}
 	switch timestamp {
 	case latestTimestamp:
-		return r.EndOffset(currentEpoch)
+		at.Offset, at.LeaderEpoch, err = r.EndOffset(currentEpoch)
 	case earliestTimestamp, earliestLocalTimestamp:
-		return r.StartOffset(currentEpoch)
+		at.Offset, at.LeaderEpoch, err = r.StartOffset(currentEpoch)
 	case latestTieredTimestamp, pendingUploadTimestamp:
-		if _, _, err := r.StartOffset(currentEpoch); err != nil { // does this broker lead?
-			return -1, -1, err
+		_, _, err = r.StartOffset(currentEpoch) // does this broker lead?
+	case maxTimestamp:
+		return r.OffsetOfMaxTime(currentEpoch)
+	default:
+		if timestamp < 0 {
+			return at, fmt.Errorf("%w: timestamp %d", metadata.ErrUnsupportedVersion, timestamp)
 		}
-		return -1, -1, nil
+		return r.OffsetForTime(currentEpoch, timestamp)
 	}
-	return -1, -1, fmt.Errorf("%w: no search by timestamp", metadata.ErrUnsupportedVersion)
+	return at, err
 }
 
 // lowestVersion is the first version of ListOffsets that has the special timestamp.

@@ -283,6 +283,7 @@ func TestListOffsetsInEveryVersion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := startCluster(t, 2)
 		c.createTopic("orders", [][]int32{{1}, {1}})
+		sent := time.Now().UnixMilli()
 		mustProduce(t, c.client(1), "orders", "a", "b")
 		epoch := c.brokers[1].Image().TopicByName("orders").Partitions[0].LeaderEpoch
 		list := func(version int16, broker int32, topic string, partition int32, timestamp int64, current int32) kmsg.ListOffsetsResponseTopicPartition {
@@ -302,13 +303,18 @@ func TestListOffsetsInEveryVersion(t *testing.T) {
 				offset int64
 				code   int16
 				from   int16
-			}{-1: {2, 0, 0}, -2: {0, 0, 0}, -4: {0, 0, 8}, -5: {-1, 0, 9}, -6: {-1, 0, 11}, -3: {-1, unsupported, 0}, 1000: {-1, unsupported, 0}, -9: {-1, unsupported, 0}} {
+			}{-1: {2, 0, 0}, -2: {0, 0, 0}, -4: {0, 0, 8}, -5: {-1, 0, 9}, -6: {-1, 0, 11}, -9: {-1, unsupported, 0},
+				-3: {0, 0, 7}, 1000: {0, 0, 0}, sent: {0, 0, 0}, sent + 1: {-1, 0, 0}} {
 				a := list(version, 1, "orders", 0, timestamp, -1)
 				if version < want.from {
 					want.offset, want.code = -1, unsupported
 				}
 				require.Equal(t, []any{want.code, want.offset}, []any{a.ErrorCode, a.Offset}, "version %d, timestamp %d", version, timestamp)
-				require.EqualValues(t, -1, a.Timestamp)
+				if want.offset == 0 && (timestamp == -3 || timestamp > 0) {
+					require.Equal(t, sent, a.Timestamp)
+				} else {
+					require.EqualValues(t, -1, a.Timestamp)
+				}
 				if version >= 4 && want.offset >= 0 {
 					require.Equal(t, epoch, a.LeaderEpoch)
 				}

@@ -60,7 +60,7 @@ type Config struct {
 //   - a fetcher for each broker that leads something this broker follows;
 //   - the alterer, which carries ISR changes to the coordinator;
 //   - the settler of new roles, the ticker, the flusher, the checkpointer, the
-//     expirer of producers and the remover of dropped logs;
+//     expirer of producers, the remover of old segments and that of dropped logs;
 //   - those of a wire.Client for each connection to another node.
 type Broker struct {
 	cfg  Config
@@ -111,6 +111,7 @@ func Start(cfg Config) (*Broker, error) {
 	b.goRun("following the metadata log", b.follower.run)
 	b.goRun("changing ISRs", b.alterer.run)
 	b.goRun("ticking", b.tick)
+	b.goRun("deleting old segments", b.retain)
 	b.goRun("writing checkpoints", b.checkpoint)
 	b.goRun("expiring producers", b.expireProducers)
 	b.goRun("removing logs", b.replicas.removals.run)
@@ -150,7 +151,7 @@ func (b *Broker) connectParts() {
 	b.replicas = &replicaTable{
 		cfg: cfg, node: b.node, epoch: b.epoch.Load, images: b.images,
 		propose: b.alterer.propose, recheck: b.recheckSoon, configured: func() { b.flusher.configured() }, failed: b.fail,
-		removals: newRemovals(cfg.FS, b.fail), settling: newSettling(),
+		removals: newRemovals(cfg.FS, b.fail), settling: newSettling(), starts: newLogStarts(cfg.FS),
 		fetchers: &fetchers{
 			cfg: cfg, node: b.node, ctx: b.ctx, join: &b.wg, epoch: b.epoch.Load,
 			image: b.images.learned.Load, running: map[int32]*fetching{},

@@ -13,7 +13,8 @@ import (
 // replica.high.watermark.checkpoint.interval.ms.
 const checkpointEvery = 5 * time.Second
 
-// checkpoint writes the high watermarks every few seconds until ctx ends.
+// checkpoint writes the high watermarks and the log starts every few seconds until
+// ctx ends.
 func (b *Broker) checkpoint(ctx context.Context) error {
 	var written offsetCheckpoint
 	for {
@@ -21,6 +22,10 @@ func (b *Broker) checkpoint(ctx context.Context) error {
 			return err
 		}
 		if err := b.cfg.Gate.Pass(); err != nil {
+			return err
+		}
+		if err := b.replicas.writeLogStarts(); err != nil {
+			b.fail(err)
 			return err
 		}
 		now := b.replicas.highWatermarks()

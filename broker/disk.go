@@ -24,6 +24,9 @@ func (b *Broker) openDisk() (metaProperties, verdict, error) {
 	if marks := readHint(b, highWatermarksFile, parseOffsetCheckpoint); marks != nil {
 		b.replicas.watermarks = *marks
 	}
+	if starts := readHint(b, logStartsFile, parseOffsetCheckpoint); starts != nil {
+		b.replicas.starts.written = *starts
+	}
 	logs, err := b.replicas.recoverLogs()
 	if err != nil {
 		return identity, verdict{}, err
@@ -119,6 +122,9 @@ func (b *Broker) leaveDisk(epoch int64) error {
 		return err
 	}
 	if err := b.writeCheckpoint(b.replicas.highWatermarks()); err != nil {
+		return err
+	}
+	if err := b.replicas.writeLogStarts(); err != nil {
 		return err
 	}
 	if epoch < 0 {

@@ -50,6 +50,9 @@ func (t *replicaTable) recoverLog(dir string, tp topicPartition) (recovered, err
 		return recovered{}, err
 	}
 	t.found[dir] = &foundLog{topic: id, log: log}
+	if err := t.starts.restore(tp, log); err != nil {
+		return recovered{}, err
+	}
 	for _, c := range recovery.Corrupt {
 		t.cfg.Logger.Warn("damage found in a log", "log", dir, "error", c)
 	}

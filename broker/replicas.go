@@ -41,6 +41,7 @@ type replicaTable struct {
 	failed     func(error) // the disk broke
 	removals   *removals
 	settling   *settling
+	starts     *logStarts
 	fetchers   *fetchers
 
 	hosted sync.Map // metadata.TopicPartition -> *hosted
@@ -175,6 +176,9 @@ func (t *replicaTable) host(topic *metadata.Topic, tp metadata.TopicPartition) (
 		h.log.SetConfig(logConfig(&config, t.cfg.Config, topic.ID))
 	} else {
 		t.removals.wait(h.dir)
+		if err := t.starts.forget(name); err != nil {
+			return nil, err
+		}
 		log, _, err := partition.Open(t.cfg.FS, h.dir, logConfig(&config, t.cfg.Config, topic.ID))
 		if err != nil {
 			return nil, fmt.Errorf("making the log %s: %w", h.dir, err)

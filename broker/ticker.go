@@ -29,6 +29,26 @@ func (b *Broker) tick(ctx context.Context) error {
 	}
 }
 
+// retain removes old segments every log.retention.check.interval.ms until ctx ends.
+func (b *Broker) retain(ctx context.Context) error {
+	for {
+		if err := sleep(ctx, b.cfg.Config.RetentionCheck); err != nil {
+			return err
+		}
+		if err := b.cfg.Gate.Pass(); err != nil {
+			return err
+		}
+		for h := range b.replicas.each() {
+			// A replica whose disk broke has said so itself, and one that was dropped
+			// meanwhile is no news.
+			_ = h.replica.Retain(ctx, time.Now())
+		}
+		if err := b.replicas.writeLogStarts(); err != nil {
+			return err
+		}
+	}
+}
+
 // How often idle producers are forgotten: Kafka's
 // producer.id.expiration.check.interval.ms.
 const expireProducersEvery = 10 * time.Minute

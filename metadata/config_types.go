@@ -82,6 +82,7 @@ type BrokerConfig struct {
 	LeaderImbalanceCheck     time.Duration
 	LeaderImbalancePercent   int // per broker
 	SocketRequestMaxBytes    int
+	RetentionCheck           time.Duration
 	ProducerIDExpiration     time.Duration
 	GroupInitialDelay        time.Duration
 	GroupMinSessionTimeout   time.Duration

@@ -103,12 +103,12 @@ func TestDefaultsSuitOneProcess(t *testing.T) {
 func TestTopicOverBrokerOverDefault(t *testing.T) {
 	c, err := NewBrokerConfig(map[string]string{"message.max.bytes": "5000", "min.insync.replicas": "2"})
 	require.NoError(t, err)
-	topic := c.Topic(map[string]string{"max.message.bytes": "77", "segment.bytes": "not a number", "unheard.of": "1", "retention.ms": "1"})
+	topic := c.Topic(map[string]string{"max.message.bytes": "77", "segment.bytes": "not a number", "unheard.of": "1", "delete.retention.ms": "1"})
 	require.Equal(t, 77, topic.MaxMessageBytes)
 	require.Equal(t, 2, topic.MinInsyncReplicas)
 	require.Equal(t, 1<<30, topic.SegmentBytes)
 	require.Equal(t, 5000, c.Topic(nil).MaxMessageBytes)
-	require.Equal(t, c.Topic(nil).Retention, topic.Retention, "what is not in effect has no value of its own")
+	require.Equal(t, c.Topic(nil).DeleteRetention, topic.DeleteRetention, "what is not in effect has no value of its own")
 }
 
 func TestWrongConfigsAreNamed(t *testing.T) {
@@ -150,8 +150,8 @@ func TestWrongConfigsAreNamed(t *testing.T) {
 // To accept a config and do nothing would be a lie; to call it unknown, another.
 func TestWhatIsNotInEffectIsRefusedByName(t *testing.T) {
 	for _, c := range []struct{ name, value, says string }{
-		{"retention.ms", "1000", `invalid config: "retention.ms" is a config of Kafka's that brokersim does not do yet`},
-		{"retention.ms", "soon", "does not do yet"},
+		{"delete.retention.ms", "1000", `invalid config: "delete.retention.ms" is a config of Kafka's that brokersim does not do yet`},
+		{"delete.retention.ms", "soon", "does not do yet"},
 		{"cleanup.policy", "compact", `cleanup.policy="compact" is a setting of Kafka's that brokersim does not do yet, accepted is delete`},
 		{"cleanup.policy", "delete, compact", "does not do yet"},
 	} {
@@ -219,7 +219,7 @@ func TestDescribeSaysWhereAValueComesFrom(t *testing.T) {
 		return ConfigEntry{}
 	}
 	topic := c.DescribeTopic(map[string]string{"max.message.bytes": "77", "segment.bytes": "99"})
-	require.Len(t, topic, 13)
+	require.Len(t, topic, 16)
 	require.Equal(t, []ConfigSynonym{
 		{"max.message.bytes", "77", TopicSource}, {"message.max.bytes", "5000", BrokerSource}, {"message.max.bytes", "1048588", DefaultSource},
 	}, find(topic, "max.message.bytes").Synonyms)

@@ -54,7 +54,7 @@ func (l *Log) AppendAsLeader(batch []byte, leaderEpoch int32, now time.Time) (Ap
 	if cfg.LogAppendTime {
 		info.Timestamp = b.MaxTimestamp()
 	}
-	return info, l.append(b, cfg)
+	return info, l.append(b, cfg, now)
 }
 
 // AppendAsFollower appends batches that a leader has sent, byte for byte. A last
@@ -93,7 +93,7 @@ func (l *Log) AppendAsFollower(batches []byte, leaderEpoch int32) (AppendInfo, e
 		}
 	}
 	info.BaseOffset, info.LastOffset = Batch(whole).BaseOffset(), next-1
-	return info, l.append(whole, cfg)
+	return info, l.append(whole, cfg, time.Time{})
 }
 
 // checkFetched returns the whole batches at the front of b that may be appended.
@@ -121,7 +121,7 @@ func checkFetched(b []byte, leaderEpoch int32) (whole []byte, err error) {
 
 // append writes whole batches, which follow the log, and publishes them. First
 // their epochs are made durable, as in Kafka. The slot is held.
-func (l *Log) append(batches []byte, cfg *Config) error {
+func (l *Log) append(batches []byte, cfg *Config, now time.Time) error {
 	epochs := l.epochs.load()
 	for b := range Batches(batches) {
 		epochs = epochs.assign(b.LeaderEpoch(), b.BaseOffset())
@@ -130,14 +130,14 @@ func (l *Log) append(batches []byte, cfg *Config) error {
 		return err
 	}
 	for len(batches) > 0 {
-		n := l.fitting(batches, cfg)
+		n := l.fitting(batches, cfg, now)
 		if n == 0 {
 			if err := l.roll(Batch(batches).BaseOffset()); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := l.write(batches[:n], cfg); err != nil {
+		if err := l.write(batches[:n], cfg, now); err != nil {
 			return err
 		}
 		batches = batches[n:]
@@ -147,10 +147,10 @@ func (l *Log) append(batches []byte, cfg *Config) error {
 
 // fitting returns how many bytes at the front of batches go into the active
 // segment.
-func (l *Log) fitting(batches []byte, cfg *Config) int {
+func (l *Log) fitting(batches []byte, cfg *Config, now time.Time) int {
 	active, n := l.active(), 0
 	for b := range Batches(batches) {
-		if !active.fits(b, int64(n), cfg) {
+		if !active.fits(b, int64(n), cfg, now) {
 			break
 		}
 		n += len(b)
@@ -160,7 +160,7 @@ func (l *Log) fitting(batches []byte, cfg *Config) int {
 
 // write puts batches into the active segment with one write, syncs if that is due,
 // and only then shows them to readers.
-func (l *Log) write(batches []byte, cfg *Config) error {
+func (l *Log) write(batches []byte, cfg *Config, now time.Time) error {
 	active := l.active()
 	at := active.size.Load()
 	if _, err := active.file.WriteAt(batches, at); err != nil {
@@ -168,7 +168,7 @@ func (l *Log) write(batches []byte, cfg *Config) error {
 	}
 	position, next := at, int64(0)
 	for b := range Batches(batches) {
-		active.index.note(b.LastOffset()-active.base, position, len(b), cfg.IndexIntervalBytes)
+		active.note(b, position, cfg.IndexIntervalBytes)
 		l.producers.record(b)
 		position += int64(len(b))
 		next = b.NextOffset()
@@ -180,6 +180,7 @@ func (l *Log) write(batches []byte, cfg *Config) error {
 		}
 	}
 	active.size.Store(position)
+	active.look(now)
 	l.end.Store(next)
 	return nil
 }

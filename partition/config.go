@@ -11,11 +11,12 @@ import (
 // A zero means Kafka's default; ConfigOf says 1 for a zero that was meant, which
 // comes to the same: a byte, or less than a millisecond.
 type Config struct {
-	SegmentBytes       int    // segment.bytes: a segment is rolled before it grows above this
-	IndexIntervalBytes int    // index.interval.bytes: between two entries of the offset index
-	SegmentIndexBytes  int    // segment.index.bytes: a segment is rolled when its index is as large
-	MaxMessageBytes    int    // max.message.bytes: of a batch from a client, as it is stored
-	CompressionType    string // compression.type: "producer" leaves batches as they came
+	SegmentBytes       int           // segment.bytes: a segment is rolled before it grows above this
+	SegmentTime        time.Duration // segment.ms: a segment is rolled when it is older than this
+	IndexIntervalBytes int           // index.interval.bytes: between two entries of the offset index
+	SegmentIndexBytes  int           // segment.index.bytes: a segment is rolled when its index is as large
+	MaxMessageBytes    int           // max.message.bytes: of a batch from a client, as it is stored
+	CompressionType    string        // compression.type: "producer" leaves batches as they came
 
 	Compacted     bool // cleanup.policy has compact: records need keys, and a leader may leave offsets out
 	LogAppendTime bool // message.timestamp.type: the leader's clock decides, not the client's
@@ -40,6 +41,7 @@ type Config struct {
 func ConfigOf(t metadata.TopicConfig) Config {
 	return Config{
 		SegmentBytes:       t.SegmentBytes,
+		SegmentTime:        max(1, t.SegmentTime),
 		IndexIntervalBytes: max(1, t.IndexIntervalBytes),
 		SegmentIndexBytes:  t.SegmentIndexBytes,
 		MaxMessageBytes:    max(1, t.MaxMessageBytes),
@@ -55,6 +57,7 @@ func ConfigOf(t metadata.TopicConfig) Config {
 
 func (c Config) withDefaults() Config {
 	c.SegmentBytes = min(positive(c.SegmentBytes, 1<<30), math.MaxInt32)
+	c.SegmentTime = positive(c.SegmentTime, 7*24*time.Hour)
 	c.IndexIntervalBytes = positive(c.IndexIntervalBytes, 4096)
 	c.SegmentIndexBytes = positive(c.SegmentIndexBytes, 10<<20)
 	c.MaxMessageBytes = positive(c.MaxMessageBytes, 1<<20+12)

@@ -38,10 +38,13 @@
 //	orders-0/
 //	├── 00000000000000000000.log     batches, from offset 0 on
 //	├── 00000000000000000000.index   the way into them
+//	├── 00000000000000000000.timeindex  and by timestamp
 //	├── 00000000000000004711.log     the active segment begins at offset 4711
 //	├── 00000000000000004711.index
+//	├── 00000000000000004711.timeindex
 //	├── leader-epoch-checkpoint      "0\n2\n3 0\n5 4600\n": version, count, epoch and start
 //	├── partition.metadata           "version: 0\ntopic_id: ...\n"
+//	├── *.deleted                    a segment on its way out, gone after the next start at the latest
 //	└── offset-gaps                  there if compaction has left out offsets; not Kafka's
 //
 // A .log file is one batch after the other, numbers with the highest byte first:
@@ -68,7 +71,15 @@
 //	│ offset      │ position     │  where that batch begins in the .log
 //	└─────────────┴──────────────┘
 //
-// It is written when the log is synced, rolled or closed, and made anew at Open.
+// A .timeindex file is entries of twelve bytes, one beside each of those if a newer
+// timestamp has come since, and one when the segment is rolled:
+//
+//	 0                         8              12
+//	┌─────────────────────────┬──────────────┐  no record up to the batch that ends at
+//	│ timestamp in ms         │ offset       │  this offset, from the segment's base,
+//	└─────────────────────────┴──────────────┘  is newer; one in that batch is as new
+//
+// Both are written when the log is synced, rolled or closed, and made anew at Open.
 //
 // # Damage
 //
@@ -94,16 +105,14 @@
 //
 // # Room for more
 //
-// Time index (.timeindex beside .index, in index.go's way), retention (removing
-// segments from the front, in truncate.go's order reversed), compaction (new
-// segments swapped in by Log.publish, allowGaps before), producer snapshots
-// (.snapshot at each roll, so that Open and Truncate need not read all headers),
-// and the transaction index each get a file of that name here. The tail of the log
+// Compaction (new segments swapped in by Log.publish, allowGaps before), producer
+// snapshots (.snapshot at each roll, so that Open and Truncate need not read all
+// headers), and the transaction index each get a file of that name here. The tail of the log
 // may then be kept in memory between write and reading.segment.
 //
 // # Reading order
 //
-// batch.go, log.go, append.go with validate.go, read.go, truncate.go, recover.go;
+// batch.go, log.go, append.go with validate.go, read.go and times.go, truncate.go, retain.go, recover.go;
 // then epochs.go and producers.go, which are pure. Package batchtest builds batches
 // for tests.
 package partition

@@ -135,7 +135,7 @@ func (l *Log) Sync() error {
 
 func (l *Log) sync() error {
 	active := l.active()
-	if err := active.index.flush(); err != nil {
+	if err := active.flushIndexes(); err != nil {
 		return l.fail("write the index", err)
 	}
 	if err := active.file.Sync(); err != nil {
@@ -160,7 +160,7 @@ func (l *Log) Close() error {
 	}
 	l.closed = true
 	if l.broken == nil {
-		_ = l.active().index.flush() // recovery makes it anew if that fails
+		_ = l.active().flushIndexes() // recovery makes it anew if that fails
 	}
 	l.closeSegments()
 	return nil
@@ -204,6 +204,7 @@ func (l *Log) active() *segment {
 // roll begins a new segment. The old one is synced first, so that a crash can only
 // ever tear the last one.
 func (l *Log) roll(base int64) error {
+	l.active().times.mark()
 	if err := l.sync(); err != nil {
 		return err
 	}

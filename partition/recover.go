@@ -5,7 +5,6 @@ import (
 	"hash/crc32"
 	"path"
 	"slices"
-	"strings"
 )
 
 // Recovery says what Open found.
@@ -55,6 +54,14 @@ func (l *Log) recover() (Recovery, error) {
 			break
 		}
 	}
+	for _, s := range r.segments[:max(0, len(r.segments)-1)] {
+		if s.times.mark(); err == nil {
+			err = s.flushIndexes()
+		}
+	}
+	if err != nil {
+		return Recovery{}, l.storage("write the indexes", err)
+	}
 	if len(r.segments) == 0 {
 		s, err := createSegment(l.fs, l.dir, 0)
 		if err != nil {
@@ -78,12 +85,12 @@ func (l *Log) segmentFiles() (bases []int64, err error) {
 	var stray []string
 	for _, name := range names {
 		base, isLog := segmentBase(name, logSuffix)
-		of, isIndex := segmentBase(name, indexSuffix)
+		of, isIndex := indexBase(name)
 		switch {
 		case isLog:
 			bases = append(bases, base)
 		case isIndex && !slices.Contains(names, path.Base(segmentName("", of, logSuffix))),
-			strings.HasSuffix(name, ".tmp"):
+			leftover(name):
 			stray = append(stray, name)
 		}
 	}
@@ -93,6 +100,14 @@ func (l *Log) segmentFiles() (bases []int64, err error) {
 		}
 	}
 	return bases, nil // names are sorted, so these are
+}
+
+// indexBase returns the offset in the name of an index.
+func indexBase(name string) (base int64, ok bool) {
+	if base, ok = segmentBase(name, indexSuffix); ok {
+		return base, ok
+	}
+	return segmentBase(name, timeSuffix)
 }
 
 // open takes one segment into the log, as far as it is good. intact is false if the
@@ -161,7 +176,7 @@ func (r *recovery) walk(s *segment, size int64) (good int64, why string, err err
 		if sum != h.CRC() {
 			return good, "its checksum is wrong", nil
 		}
-		s.index.note(h.LastOffset()-s.base, good, int(h.Size()), cfg.IndexIntervalBytes)
+		s.note(h, good, cfg.IndexIntervalBytes)
 		r.log.producers.record(h)
 		r.epochs = r.epochs.assign(h.LeaderEpoch(), h.BaseOffset())
 		r.next = h.NextOffset()

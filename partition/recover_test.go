@@ -253,7 +253,7 @@ func TestWhatRecoveryCutsOffStaysAway(t *testing.T) {
 
 func TestStraysAreSweptUp(t *testing.T) {
 	disk := three(t, partition.Config{})
-	for _, name := range []string{"00000000000000000099.index", "leader-epoch-checkpoint.tmp", "00000000000000000000.timeindex", "notes"} {
+	for _, name := range []string{"00000000000000000099.index", "leader-epoch-checkpoint.tmp", "00000000000000000098.timeindex", "notes"} {
 		_, err := disk.Create(dir + "/" + name)
 		require.NoError(t, err)
 	}
@@ -309,7 +309,10 @@ func FuzzRecovery(f *testing.F) {
 	f.Add(uint16(150), make([]byte, 300), uint8(1), true)
 	f.Add(uint16(2), []byte("9 9 9\n"), uint8(3), true)
 	f.Add(uint16(3), []byte{1, 2, 3}, uint8(2), true)
-	f.Add(uint16(150), []byte{0x41}, uint8(0), true) // an epoch that looks newer
+	f.Add(uint16(150), []byte{0x41}, uint8(0), true)     // an epoch that looks newer
+	f.Add(uint16(0), []byte{0x7f, 0xff}, uint8(4), true) // a time index that knows the future
+	f.Add(uint16(5), []byte{1, 2, 3}, uint8(4), false)
+	f.Add(uint16(30), []byte{0, 0, 9}, uint8(5), true) // a timestamp of a batch
 	f.Fuzz(func(t *testing.T, at uint16, with []byte, file uint8, replace bool) {
 		cfg := partition.Config{SegmentBytes: 3 * one, IndexIntervalBytes: 10}
 		disk := vfs.NewMem(0)
@@ -320,7 +323,8 @@ func FuzzRecovery(f *testing.F) {
 			appendTo(t, l, int32(i/4), sent[i])
 		}
 		require.NoError(t, l.Close())
-		name := []string{firstLog, dir + "/00000000000000000003.log", firstIndex, epochFile}[file%4]
+		name := []string{firstLog, dir + "/00000000000000000003.log", firstIndex, epochFile,
+			firstTimeIndex, firstLog}[file%6]
 		edit(t, disk, name, func(b []byte) []byte {
 			i := min(int(at), len(b))
 			j := i
@@ -342,6 +346,12 @@ func FuzzRecovery(f *testing.F) {
 			next = b.NextOffset()
 		}
 		require.Equal(t, l.LogEndOffset(), next)
+		first, err := l.OffsetForTime(batchtest.Timestamp)
+		require.NoError(t, err)
+		require.Equal(t, next == 0, first == partition.NoTimedOffset)
+		if next > 0 {
+			require.Zero(t, first.Offset)
+		}
 		_, err = l.AppendAsLeader(batchtest.NewBatch("more"), math.MaxInt32, now)
 		require.NoError(t, err)
 	})

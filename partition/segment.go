@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/brokersim/brokersim/internal/vfs"
 )
@@ -17,9 +18,14 @@ import (
 const (
 	logSuffix   = ".log"
 	indexSuffix = ".index"
+	timeSuffix  = ".timeindex"
 )
 
-// A segment is a stretch of a log: a file of batches and the index into it. One
+// suffixes are all files of a segment, the batches first: an index without them is
+// swept up by recovery.
+var suffixes = []string{logSuffix, indexSuffix, timeSuffix}
+
+// A segment is a stretch of a log: a file of batches and the indexes into it. One
 // writer appends; anybody reads below size.
 type segment struct {
 	base  int64  // no record in it is below
@@ -27,6 +33,8 @@ type segment struct {
 	file  vfs.File
 	size  atomic.Int64 // bytes that may be read
 	index index
+	times timeIndex
+	seen  seen // its age
 }
 
 func segmentName(dir string, base int64, suffix string) string {
@@ -45,29 +53,44 @@ func segmentBase(name, suffix string) (base int64, ok bool) {
 
 // createSegment makes the files of an empty segment.
 func createSegment(disk vfs.FS, dir string, base int64) (*segment, error) {
-	s := &segment{base: base, name: segmentName(dir, base, logSuffix)}
+	s := newSegment(dir, base)
 	var err error
 	if s.file, err = disk.Create(s.name); err != nil {
 		return nil, err
 	}
-	if s.index.file, err = disk.Create(segmentName(dir, base, indexSuffix)); err != nil {
+	if err = s.createIndexes(disk, dir); err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
 }
 
-// openSegment opens the files of a segment that is there. Its index is made anew,
-// by recovery.
-func openSegment(disk vfs.FS, dir string, base int64) (*segment, error) {
+func newSegment(dir string, base int64) *segment {
 	s := &segment{base: base, name: segmentName(dir, base, logSuffix)}
+	s.times.newest.Store(noTimestamp)
+	s.seen.first = noTimestamp
+	return s
+}
+
+func (s *segment) createIndexes(disk vfs.FS, dir string) (err error) {
+	if s.index.file, err = disk.Create(segmentName(dir, s.base, indexSuffix)); err != nil {
+		return err
+	}
+	s.times.file, err = disk.Create(segmentName(dir, s.base, timeSuffix))
+	return err
+}
+
+// openSegment opens the files of a segment that is there. Its indexes are made
+// anew, by recovery.
+func openSegment(disk vfs.FS, dir string, base int64) (*segment, error) {
+	s := newSegment(dir, base)
 	var err error
 	if s.file, err = disk.Open(s.name); err != nil {
 		return nil, err
 	}
 	size, err := s.file.Size()
 	if err == nil {
-		s.index.file, err = disk.Create(segmentName(dir, base, indexSuffix))
+		err = s.createIndexes(disk, dir)
 	}
 	if err != nil {
 		s.close()
@@ -80,18 +103,17 @@ func openSegment(disk vfs.FS, dir string, base int64) (*segment, error) {
 // close lets go of the files. What fails is of no consequence: all that was to be
 // durable has been synced.
 func (s *segment) close() {
-	for _, f := range []vfs.File{s.file, s.index.file} {
+	for _, f := range []vfs.File{s.file, s.index.file, s.times.file} {
 		if f != nil {
 			_ = f.Close()
 		}
 	}
 }
 
-// remove closes a segment and removes its files: the batches first, since an index
-// without them is swept up by recovery.
+// remove closes a segment and removes its files.
 func (s *segment) remove(disk vfs.FS, dir string) error {
 	s.close()
-	for _, suffix := range []string{logSuffix, indexSuffix} {
+	for _, suffix := range suffixes {
 		if err := disk.Remove(segmentName(dir, s.base, suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -99,16 +121,39 @@ func (s *segment) remove(disk vfs.FS, dir string) error {
 	return nil
 }
 
-// fits reports whether a batch may follow pending bytes that are about to be
-// appended; if not, a new segment begins with it. An empty segment takes a batch
+// note takes account of a batch at position in the indexes.
+func (s *segment) note(b Batch, position int64, interval int) {
+	offset := b.LastOffset() - s.base
+	if position == 0 {
+		s.seen.first = b.MaxTimestamp()
+	}
+	s.times.note(offset, b.MaxTimestamp())
+	if s.index.note(offset, position, int(b.Size()), interval) {
+		s.times.mark()
+	}
+}
+
+// flushIndexes brings the files of the indexes up to date.
+func (s *segment) flushIndexes() error {
+	if err := s.index.flush(); err != nil {
+		return err
+	}
+	return s.times.flush()
+}
+
+// fits reports whether a batch may be appended behind pending bytes that are about
+// to be, if the segment is so old as it is now; if not, a new segment begins with it. An empty segment takes a batch
 // of any size.
-func (s *segment) fits(b Batch, pending int64, cfg *Config) bool {
+func (s *segment) fits(b Batch, pending int64, cfg *Config, now time.Time) bool {
 	if b.LastOffset()-s.base > math.MaxInt32 {
 		return false // its offset would not fit the index
 	}
 	size := s.size.Load() + pending
 	if size == 0 {
 		return true
+	}
+	if s.size.Load() > 0 && s.overdue(b.MaxTimestamp(), now, cfg) {
+		return false
 	}
 	return size+b.Size() <= int64(cfg.SegmentBytes) && s.index.n.Load()*indexEntrySize < int64(cfg.SegmentIndexBytes)
 }

@@ -46,6 +46,11 @@ func (l *Log) truncate(to int64) error {
 	if err != nil {
 		return err
 	}
+	sc := scanner{s: last, window: make([]byte, locateWindow)}
+	newest, err := sc.newestBefore(end, at)
+	if err != nil {
+		return l.readError(err)
+	}
 	rebuild := l.producers.reaches(end)
 	l.publish(func() {
 		l.end.Store(end)
@@ -54,6 +59,7 @@ func (l *Log) truncate(to int64) error {
 		l.segments.Store(&kept)
 		last.size.Store(at)
 		last.index.truncate(at)
+		last.times.truncate(end-last.base, newest)
 	})
 	// The newest go first, and durably: a crash in between leaves a log that is
 	// merely longer.

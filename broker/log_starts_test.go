@@ -1,0 +1,70 @@
+package broker
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/brokersim/brokersim/internal/vfs"
+	"github.com/brokersim/brokersim/partition"
+)
+
+// Where a log starts is on the disk when its broker comes back, though no file of
+// the log says so; a topic of the same name that is made later starts at 0.
+func TestLogStartsAreRemembered(t *testing.T) {
+	inBubble(t, 2, nil, func(t *testing.T, c *cluster) {
+		c.unfenced()
+		c.createTopic("orders", 1, 2)
+		leader := c.leader("orders", 0)
+		write := func(value string) {
+			a, err := c.replica(leader, "orders", 0).Append(t.Context(), one(value), -1, time.Now())
+			require.NoError(t, err)
+			require.NoError(t, c.replica(leader, "orders", 0).AwaitCommitted(t.Context(), a))
+		}
+		write("a")
+		require.NoError(t, c.replica(leader, "orders", 0).Log().SetLogStart(1))
+		write("b")
+		c.eventually("the follower has heard of it", func() bool {
+			for _, b := range c.live() {
+				if c.replica(b, "orders", 0).Log().LogStartOffset() != 1 {
+					return false
+				}
+			}
+			return true
+		})
+		time.Sleep(checkpointEvery + time.Second)
+		n := c.brokers[leader.ID()]
+		text, err := vfs.ReadFile(n.disk, logStartsFile)
+		require.NoError(t, err)
+		require.Equal(t, "0\n1\norders 0 1\n", string(text))
+		c.kill(n)
+		again := c.start(leader.ID())
+		c.eventually("it hosts orders again", func() bool { return c.replica(again, "orders", 0) != nil })
+		require.EqualValues(t, 1, c.replica(again, "orders", 0).Log().LogStartOffset())
+	})
+}
+
+func TestAnEntryDoesNotOutliveItsLog(t *testing.T) {
+	disk := vfs.NewMem(0)
+	s, orders, cups := newLogStarts(disk), topicPartition{"orders", 0}, topicPartition{"cups", 3}
+	on := func() string {
+		text, err := vfs.ReadFile(disk, logStartsFile)
+		require.NoError(t, err)
+		return string(text)
+	}
+	require.NoError(t, s.write(func() offsetCheckpoint { return offsetCheckpoint{orders: 7, cups: 9} }))
+	require.NoError(t, s.write(func() offsetCheckpoint { return offsetCheckpoint{cups: 0} }))
+	require.Equal(t, "0\n1\norders 0 7\n", on(), "of orders nothing was said: it may not be claimed yet")
+	require.NoError(t, s.forget(orders))
+	require.Equal(t, "0\n0\n", on())
+
+	// What a power loss has cut off below its start goes on at the start.
+	s.written = offsetCheckpoint{orders: 7}
+	log, _, err := partition.Open(disk, "orders-0", partition.Config{})
+	require.NoError(t, err)
+	defer log.Close()
+	require.NoError(t, s.restore(orders, log))
+	require.EqualValues(t, 7, log.LogStartOffset())
+	require.EqualValues(t, 7, log.LogEndOffset())
+}
