@@ -123,6 +123,7 @@ func TestPanicBecomesAnAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := startCluster(t, 1)
 		config := c.brokers[1].cfg.Config
+		synctest.Wait()               // the broker's loops have read it by now
 		c.brokers[1].cfg.Config = nil // DescribeConfigs stumbles on it
 		req := kmsg.NewPtrDescribeConfigsRequest()
 		req.Version, req.Resources = 4, []kmsg.DescribeConfigsRequestResource{{ResourceType: kmsg.ConfigResourceTypeBroker, ResourceName: "1"}}
@@ -130,6 +131,7 @@ func TestPanicBecomesAnAnswer(t *testing.T) {
 		resp := ask[*kmsg.DescribeConfigsResponse](t, client, req)
 		require.Equal(t, kerr.UnknownServerError.Code, resp.Resources[0].ErrorCode)
 		require.EqualValues(t, 1, c.brokers[1].Panics())
+		synctest.Wait()
 		c.brokers[1].cfg.Config = config
 		c.brokers[1].apis.panics.Store(0)
 		require.Zero(t, ask[*kmsg.DescribeConfigsResponse](t, client, req).Resources[0].ErrorCode)
