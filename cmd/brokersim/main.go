@@ -49,7 +49,8 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(errs, "brokersim: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	said := strings.TrimPrefix(err.Error(), "brokersim: ") // the library's errors begin so, too
+	fmt.Fprintf(errs, "brokersim: %s\n", strings.ReplaceAll(said, "\n", "; "))
 	if failed := (*failure)(nil); errors.As(err, &failed) {
 		return 1
 	}

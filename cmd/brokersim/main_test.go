@@ -52,6 +52,7 @@ func TestWrongCommandLinesGetOneClearLineAndStatusTwo(t *testing.T) {
 			require.Equal(t, 2, status, errs.String())
 			require.Equal(t, 1, strings.Count(errs.String(), "\n"), "one line: %s", errs.String())
 			require.Contains(t, errs.String(), c.says)
+			require.Equal(t, 1, strings.Count(errs.String(), "brokersim: "), "%s", errs.String())
 			require.Empty(t, out.String())
 		})
 	}
