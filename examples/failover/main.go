@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -26,26 +25,14 @@ import (
 // pause is the time between two orders.
 const pause = 2 * time.Millisecond
 
-func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	verdict, err := run(ctx, os.Stdout)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "failover:", err)
-		os.Exit(1)
-	}
-	fmt.Println(verdict)
-	if !verdict.OK() {
-		os.Exit(1)
-	}
-}
+func main() { story.Main("failover", run) }
 
-func run(ctx context.Context, out io.Writer) (story.Verdict, error) {
+func run(ctx context.Context, out io.Writer, opts ...brokersim.Option) (story.Verdict, error) {
 	stage := story.NewStage(out)
 	defer stage.Close()
 
 	stage.Heading("three coordinator nodes and three brokers start")
-	c, err := brokersim.New(ctx, brokersim.Topic(story.Topic, 3, 2, "min.insync.replicas=1"))
+	c, err := brokersim.New(ctx, append(opts, brokersim.Topic(story.Topic, 3, 2, "min.insync.replicas=1"))...)
 	if err != nil {
 		return story.Verdict{}, err
 	}

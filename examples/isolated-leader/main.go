@@ -11,7 +11,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -23,19 +22,7 @@ import (
 
 const pause = 2 * time.Millisecond
 
-func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	verdict, err := run(ctx, os.Stdout)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "isolated-leader:", err)
-		os.Exit(1)
-	}
-	fmt.Println(verdict)
-	if !verdict.OK() {
-		os.Exit(1)
-	}
-}
+func main() { story.Main("isolated-leader", run) }
 
 func run(ctx context.Context, out io.Writer, opts ...brokersim.Option) (story.Verdict, error) {
 	c, err := brokersim.New(ctx, append(opts, brokersim.Topic(story.Topic, 1, 3, "min.insync.replicas=2"))...)

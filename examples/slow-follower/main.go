@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/brokersim/brokersim"
@@ -15,19 +14,7 @@ import (
 	"github.com/brokersim/brokersim/examples/internal/story"
 )
 
-func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	verdict, err := run(ctx, os.Stdout)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "slow-follower:", err)
-		os.Exit(1)
-	}
-	fmt.Println(verdict)
-	if !verdict.OK() {
-		os.Exit(1)
-	}
-}
+func main() { story.Main("slow-follower", run) }
 
 func run(ctx context.Context, out io.Writer, opts ...brokersim.Option) (story.Verdict, error) {
 	c, err := brokersim.New(ctx, append(opts, brokersim.Topic(story.Topic, 1, 3, "min.insync.replicas=2"))...)

@@ -3,7 +3,9 @@ package network
 import (
 	"io"
 	"net"
+	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -40,7 +42,9 @@ func TestSocketsObeyCuts(t *testing.T) {
 		io.ReadFull(server, b)
 		waiting <- string(b)
 	}()
-	time.Sleep(10 * time.Millisecond)
+	for !waitsInSocket(t.Name()) {
+		runtime.Gosched()
+	}
 	heal := n.Cut(clients, broker)
 	say(t, client, "hello")
 	say(t, server, "you")
@@ -191,4 +195,17 @@ func TestAFreePortIsNotOneTheKernelGivesAway(t *testing.T) {
 	require.Error(t, err)
 	_, err = n.Host("broker-1").ListenTCP("127.0.0.1")
 	require.Error(t, err)
+}
+
+// waitsInSocket reports whether a goroutine that the named test began waits for a
+// socket.
+func waitsInSocket(test string) bool {
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	for _, stack := range strings.Split(string(stacks), "\n\n") {
+		if strings.Contains(stack, "[IO wait]") && strings.Contains(stack, test+".func") && strings.Contains(stack, "io.ReadFull") {
+			return true
+		}
+	}
+	return false
 }
