@@ -105,7 +105,11 @@ func (k *kafkaLog) copyTo(t *testing.T, disk vfs.FS) {
 	for _, e := range entries {
 		b, err := os.ReadFile(filepath.Join(k.dir, e.Name()))
 		require.NoError(t, err)
-		require.NoError(t, vfs.WriteFileSynced(disk, path.Join(dir, e.Name()), b))
+		f, err := disk.Create(path.Join(dir, e.Name())) // not synced: that would be most of the tests' time
+		require.NoError(t, err)
+		_, err = f.WriteAt(b, 0)
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
 	}
 	if k.compacted() {
 		require.NoError(t, vfs.WriteFileSynced(disk, path.Join(dir, "offset-gaps"), []byte("version: 0\n")))
