@@ -72,7 +72,7 @@
 //	└─────────────┴──────────────┘
 //
 // A .timeindex file is entries of twelve bytes, one beside each of those if a newer
-// timestamp has come since, and one when the segment is rolled:
+// timestamp has come since, and one when the segment is rolled or the log closed:
 //
 //	 0                         8              12
 //	┌─────────────────────────┬──────────────┐  no record up to the batch that ends at
