@@ -183,8 +183,8 @@ func TestKafkasTimesAreFound(t *testing.T) {
 	})
 }
 
-// The epochs are those of Kafka's checkpoint. An epoch that began at the log's end has
-// no records: a replica that starts forgets it, here as in Kafka.
+// The epochs are those of Kafka's checkpoint, but for one that began at the log's end: it
+// has no records, and Kafka forgets it when it starts again.
 func TestKafkasEpochsAreKnown(t *testing.T) {
 	forEachKafkaLog(t, func(t *testing.T, disk vfs.FS, k kafkaLog) {
 		if k.compacted() {
@@ -192,16 +192,15 @@ func TestKafkasEpochsAreKnown(t *testing.T) {
 		}
 		b, err := os.ReadFile(filepath.Join(k.dir, "leader-epoch-checkpoint"))
 		require.NoError(t, err)
-		l := k.open(t, disk)
-		text := fmt.Sprintln(0)
-		var lines []string
-		for _, e := range l.Epochs() {
-			lines = append(lines, fmt.Sprintln(e.Epoch, e.Offset))
+		var want []partition.EpochStart
+		for _, line := range strings.Split(strings.TrimSpace(string(b)), "\n")[2:] {
+			var e partition.EpochStart
+			_, err := fmt.Sscan(line, &e.Epoch, &e.Offset)
+			require.NoError(t, err)
+			want = append(want, e)
 		}
-		if newest := strings.Split(strings.TrimSpace(string(b)), "\n"); strings.HasSuffix(newest[len(newest)-1], fmt.Sprint(" ", k.End)) {
-			lines = append(lines, newest[len(newest)-1]+"\n")
-		}
-		require.Equal(t, string(b), text+fmt.Sprintln(len(lines))+strings.Join(lines, ""))
+		atEnd := func(e partition.EpochStart) bool { return e.Offset == k.End }
+		require.Equal(t, fmt.Sprint(slices.DeleteFunc(want, atEnd)), fmt.Sprint(slices.DeleteFunc(k.open(t, disk).Epochs(), atEnd)))
 	})
 }
 
