@@ -66,7 +66,9 @@ public class Open {
         ArrayNode lookups = out.putArray("lookups");
         for (long ms : ask) if (ms >= 0) put(lookups.addObject().put("ms", ms), log, ms);
         ArrayNode producers = out.putArray("producers");
-        for (var p : log.activeProducers()) producers.addObject().put("id", p.producerId()).put("epoch", p.producerEpoch()).put("sequence", p.lastSequence());
+        var found = new ArrayList<>(log.activeProducers());
+        found.sort(Comparator.comparing(p -> p.producerId()));
+        for (var p : found) producers.addObject().put("id", p.producerId()).put("epoch", p.producerEpoch()).put("sequence", p.lastSequence());
         return out;
     }
 
