@@ -56,16 +56,19 @@ func TestDumpCompacted(t *testing.T) {
 		last[string(r.Key)] = fmt.Sprint(r.Offset, string(r.Value))
 	}
 	crashed := copies(t, []string{log})
-	for _, found := range []opened{openWithKafka(t, "clean", "read", []string{log})[0], openWithKafka(t, "unclean", "read", crashed)[0]} {
+	clean, anew := openWithKafka(t, "clean", "read", []string{log})[0], openWithKafka(t, "unclean", "read", crashed)[0]
+	for _, found := range []opened{clean, anew} {
+		// Not by time: Kafka looks into the first segment that a batch says is new enough,
+		// and nowhere else, also if the cleaner has emptied that batch.
+		found.Lookups = nil
 		found.Producers = nil
 		require.Equal(t, ours(t, log, found), found)
 		require.Less(t, len(found.Records), 600)
+		kept := map[string]string{}
 		for _, r := range found.Records {
-			if last[*r.Key] == fmt.Sprint(r.Offset, value(r)) {
-				delete(last, *r.Key)
-			}
+			kept[*r.Key] = fmt.Sprint(r.Offset, value(r)) // a later one replaces it
 		}
-		require.Empty(t, last, "the newest of each key is there")
+		require.Equal(t, last, kept, "the newest of each key is there")
 	}
 }
 
