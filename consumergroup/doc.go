@@ -1,0 +1,2 @@
+// Package consumergroup is a stub.
+package consumergroup
