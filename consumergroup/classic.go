@@ -37,6 +37,7 @@ type ClassicGroup struct {
 	syncDeadline time.Time       // zero: everybody has synced
 
 	time     clock
+	heard    time.Time // when the group's broker was certainly there, in real time
 	now      time.Time // the group's, in the event at hand
 	batch    []Fact    // recorded, not proposed yet
 	out      []Answer  // to what is at hand
@@ -52,6 +53,7 @@ func newClassicGroup(id string, config Config) *ClassicGroup {
 
 // Handle takes a request.
 func (g *ClassicGroup) Handle(r Request, now time.Time) Decision {
+	g.heard = now
 	if g.proposed != nil {
 		g.queue = append(g.queue, r)
 		return Decision{}
@@ -85,6 +87,9 @@ func (g *ClassicGroup) Tick(now time.Time) Decision { return g.decide(now) }
 
 // Freeze makes the group's time stand still.
 func (g *ClassicGroup) Freeze(since time.Time) {
+	if since.Before(g.heard) {
+		since = g.heard
+	}
 	if guard.StandStill.Holds() {
 		g.time.stop(silent, since)
 	}
@@ -92,6 +97,7 @@ func (g *ClassicGroup) Freeze(since time.Time) {
 
 // Thaw lets the group's time go on.
 func (g *ClassicGroup) Thaw(now time.Time) Decision {
+	g.heard = now
 	g.time.start(silent, now)
 	return g.decide(now)
 }

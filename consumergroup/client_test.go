@@ -165,7 +165,8 @@ func (c *client) hear(r Request, a Answer) {
 	switch {
 	case errors.Is(a.Err, metadata.ErrMemberIDRequired):
 		c.id, c.phase = a.Reply.(JoinReply).MemberID, outside
-	case errors.Is(a.Err, metadata.ErrUnknownMemberID), errors.Is(a.Err, metadata.ErrFencedInstanceID):
+	case errors.Is(a.Err, metadata.ErrUnknownMemberID), errors.Is(a.Err, metadata.ErrFencedInstanceID),
+		errors.Is(a.Err, metadata.ErrGroupMaxSizeReached):
 		c.forget()
 	case errors.Is(a.Err, metadata.ErrIllegalGeneration):
 		c.generation, c.owned, c.phase = -1, nil, outside

@@ -131,7 +131,7 @@ func (g *ClassicGroup) restart(now time.Time) {
 	if !guard.SameGeneration.Holds() {
 		g.generation = max(g.generation-1, 0)
 	}
-	g.now = g.time.at(now)
+	g.now, g.heard = g.time.at(now), now
 	for _, m := range f.Members {
 		g.insert(&member{Member: m, known: true, unsynced: f.State == CompletingRebalance})
 		g.renew(g.byID[m.ID])

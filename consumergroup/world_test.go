@@ -136,6 +136,9 @@ func (w *world) take(d Decision) {
 	if w.proposal != nil && !w.slow {
 		w.commit()
 	}
+	if d.Done {
+		w.group, _, _ = Rebuild("orders", w.config, nil, w.offset, w.now) // forgotten, and asked again
+	}
 	w.pass()
 }
 
