@@ -180,6 +180,7 @@ func (c *client) act() {
 		c.sync(c.assign(partitionCount))
 	case working:
 		c.heartbeat()
+	case joining, syncing, leaving: // it waits
 	}
 }
 

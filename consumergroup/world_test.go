@@ -63,7 +63,9 @@ func defaultConfig() Config {
 	return Config{MinSessionTimeout: time.Second, MaxSessionTimeout: 30 * time.Minute, MaxSize: math.MaxInt32}
 }
 
-func (w *world) say(format string, args ...any) { w.said = append(w.said, fmt.Sprintf(format, args...)) }
+func (w *world) say(format string, args ...any) {
+	w.said = append(w.said, fmt.Sprintf(format, args...))
+}
 
 func (w *world) fault(format string, args ...any) {
 	w.wrong = append(w.wrong, fmt.Sprintf(format, args...))
@@ -124,9 +126,7 @@ func (w *world) send(by *client, make func(Token) Request) {
 // take carries out a decision.
 func (w *world) take(d Decision) {
 	w.next = d.Next
-	for _, a := range d.Answers {
-		w.answers = append(w.answers, a)
-	}
+	w.answers = append(w.answers, d.Answers...)
 	if d.Propose != nil {
 		if w.proposal != nil {
 			w.fault("two proposals under way")
