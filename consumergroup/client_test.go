@@ -180,6 +180,9 @@ func (c *client) hear(r Request, a Answer) {
 func (c *client) obey(r Request, a Answer) {
 	switch reply := a.Reply.(type) {
 	case JoinReply:
+		if c.generation >= 0 && reply.Generation > c.generation+1 {
+			c.owned = nil // it was away for a whole generation: what it had may be another's (KIP-792)
+		}
 		c.id, c.generation, c.phase = reply.MemberID, reply.Generation, joined
 		c.leads, c.roll = reply.Leader == reply.MemberID && !reply.SkipAssignment, reply.Members
 	case SyncReply:

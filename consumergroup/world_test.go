@@ -39,6 +39,7 @@ type world struct {
 	clients []*client
 	calls   map[Token]*call
 	told    int32 // the newest generation that some member was told
+	deleted int64 // when the group was last deleted: its generations begin anew
 
 	restless bool // there were times when nobody could be answered
 
@@ -194,7 +195,7 @@ func (w *world) pass() {
 		}
 		delete(w.calls, a.To)
 		w.say("%s", answerWords(c, a))
-		if r, ok := a.Reply.(JoinReply); ok && a.Err == nil {
+		if r, ok := a.Reply.(JoinReply); ok && a.Err == nil && a.Offset > w.deleted {
 			w.told = max(w.told, r.Generation)
 		}
 		if c.by != nil {
@@ -240,7 +241,7 @@ func (w *world) checkFact(before, after Facts) {
 	b, was := before.(*ClassicFacts)
 	switch {
 	case !ok:
-		w.told = 0 // the group begins anew
+		w.told, w.deleted = 0, w.offset // the group begins anew
 	case !was:
 	case f.Generation < b.Generation:
 		w.fault("generation %d follows %d", f.Generation, b.Generation)
