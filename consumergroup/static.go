@@ -18,20 +18,17 @@ func (g *ClassicGroup) joinStatic(r Join) {
 	}
 	leader := g.leader
 	m := g.replace(old, r)
-	switch {
-	case g.state == CompletingRebalance:
-		// The group leader may be assigning to the old member id just now.
-		g.prepareRebalance()
-	case g.state == Stable && g.vote() == g.protocol:
-		reply := g.returning(m, r.SkipsAssignment)
-		if !r.SkipsAssignment {
-			reply.Leader = leader // who led must not think that it is to assign
-		}
-		m.join = 0
-		g.answer(r.Token, nil, reply)
-	default:
+	if g.state != Stable || g.vote() != g.protocol {
+		// In CompletingRebalance, too: the group leader may be assigning to the old member id just now.
 		g.rebalance()
+		return
 	}
+	reply := g.returning(m, r.SkipsAssignment)
+	if !r.SkipsAssignment {
+		reply.Leader = leader // who led must not think that it is to assign
+	}
+	m.join = 0
+	g.answer(r.Token, nil, reply)
 }
 
 // replace puts the next process of a static member into its place. The process

@@ -287,7 +287,7 @@ func (w *world) check() []string {
 	w.checkOwners()
 	w.checkMachine()
 	for _, token := range w.waiting() {
-		if c := w.calls[token]; !w.restless && w.now.Sub(c.since) > maxWait {
+		if c := w.calls[token]; !w.restless && w.now.Sub(c.since) > w.maxWait() {
 			w.fault("%s waits for %v", requestWords(c), w.now.Sub(c.since))
 		}
 	}
@@ -296,9 +296,15 @@ func (w *world) check() []string {
 	return wrong
 }
 
-// maxWait is longer than anybody may wait whose time does not stand still: longer
-// than any rebalance timeout here.
-const maxWait = 90 * time.Second
+// maxWait is longer than anybody may wait whose time does not stand still: the
+// initial delay, or the longest rebalance timeout.
+func (w *world) maxWait() time.Duration {
+	longest := w.config.InitialDelay
+	for _, c := range w.clients {
+		longest = max(longest, c.timeout)
+	}
+	return longest + time.Second
+}
 
 // checkOwners: no two live members believe that they own one partition.
 func (w *world) checkOwners() {
