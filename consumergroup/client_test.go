@@ -30,7 +30,9 @@ type client struct {
 	generation int32
 	leads      bool
 	roll       []JoinedMember
+	chosen     string // the generation's protocol
 	owned      []string
+	stale      bool // it said that it owns something, and has given it up since
 	phase      phase
 }
 
@@ -102,7 +104,7 @@ func (c *client) sendJoin(id string) {
 func (c *client) sync(assignments []Assignment) {
 	c.phase = syncing
 	c.w.send(c, func(t Token) Request {
-		return Sync{Token: t, MemberID: c.id, Instance: c.instance, Generation: c.generation, Assignments: assignments}
+		return Sync{Token: t, MemberID: c.id, Instance: c.instance, Generation: c.generation, ProtocolType: c.kind, Protocol: c.chosen, Assignments: assignments}
 	})
 }
 
@@ -121,7 +123,7 @@ func (c *client) leave() {
 func (c *client) commit() error {
 	err := c.w.commitOffsets(Commit{MemberID: c.id, Instance: c.instance, Generation: c.generation})
 	if err == nil && c.w.group != nil {
-		c.w.take(c.w.group.Handle(Alive{MemberID: c.id, Instance: c.instance, Generation: c.generation}, c.w.now))
+		c.w.take(c.w.group.Handle(Alive{c.id, c.instance}, c.w.now))
 	}
 	return err
 }
@@ -181,16 +183,18 @@ func (c *client) obey(r Request, a Answer) {
 	switch reply := a.Reply.(type) {
 	case JoinReply:
 		if c.generation >= 0 && reply.Generation > c.generation+1 {
-			c.owned = nil // it was away for a whole generation: what it had may be another's (KIP-792)
+			c.stale, c.owned = c.owned != nil, nil // it was away for a whole generation: what it had may be another's (KIP-792)
 		}
+		c.chosen = reply.Protocol
 		c.id, c.generation, c.phase = reply.MemberID, reply.Generation, joined
 		c.leads, c.roll = reply.Leader == reply.MemberID && !reply.SkipAssignment, reply.Members
 	case SyncReply:
 		before := c.owned
 		c.owned, c.phase = partitions(reply.Assignment), working
-		if c.coop && slices.ContainsFunc(before, func(p string) bool { return !slices.Contains(c.owned, p) }) {
+		if c.stale || c.coop && slices.ContainsFunc(before, func(p string) bool { return !slices.Contains(c.owned, p) }) {
 			c.phase = outside // it gave something up: somebody else may have it after the next rebalance
 		}
+		c.stale = false
 	default:
 		if _, ok := r.(Leave); ok {
 			c.forget()

@@ -26,7 +26,7 @@ func (g *ClassicGroup) heartbeat(r Heartbeat) error {
 
 // alive renews the session of who has committed.
 func (g *ClassicGroup) alive(r Alive) {
-	if r.Generation == g.generation && checkMember(g, r.MemberID, r.Instance) == nil {
+	if checkMember(g, r.MemberID, r.Instance) == nil {
 		g.renew(g.byID[r.MemberID])
 	}
 }

@@ -71,10 +71,7 @@ type Heartbeat struct {
 
 // Alive is a heartbeat that nobody answers: the group's broker has accepted a
 // commit of the member.
-type Alive struct {
-	MemberID, Instance string
-	Generation         int32
-}
+type Alive struct{ MemberID, Instance string }
 
 // Leave ends memberships (LeaveGroup; before version 3 of exactly one member).
 type Leave struct {

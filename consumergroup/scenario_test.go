@@ -22,7 +22,7 @@ import (
 //
 //	join a [instance=i] [session=10s] [rebalance=1m] [cooperative] [protocols=(range,rr)] [type=consumer] [version=9]
 //	join a again | join a once          the same request again; only once, when it is given a member id
-//	sync a [0,1 b=2,3] [generation=1]   the group leader's: its own partitions, others'
+//	sync a [0,1 b=2,3] [generation=1] [protocol=range]   the group leader's: its own partitions, others'
 //	sync a all=4                        ... it assigns 4 partitions as a client would
 //	heartbeat a b [generation=1]        | commit a [generation=1] [at the group's broker]
 //	leave a b [instance=i]              | delete
@@ -174,6 +174,8 @@ func (s *scenario) sync(t *testing.T, d *datadriven.TestData) {
 		switch {
 		case arg.Key == "all":
 			assignments = c.assign(number(t, arg.Vals[0]))
+		case arg.Key == "protocol":
+			c.chosen = arg.Vals[0]
 		case arg.Key == "generation":
 			c.generation = int32(number(t, arg.Vals[0]))
 		case len(arg.Vals) == 0:
