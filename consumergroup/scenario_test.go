@@ -32,7 +32,7 @@ import (
 //	sleep 10s                           time passes
 //	slow | commit-entry | fail-entry    the log commits nothing; it commits the entry under way; never will
 //	crash [entry=committed]             the coordinator ends; the entry under way is committed, or lost
-//	start                               the next coordinator becomes active
+//	start | lower-max-size 1            the next coordinator becomes active; it will have another config
 //	deaf | hear                         the group's broker replays no facts; it does again
 //	silent 2s | heard | moved           it has been silent for so long; is heard again; is another one
 //	show                                what is committed
@@ -73,6 +73,8 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 		s.coordinator(d)
 	case "deaf", "hear", "silent", "heard", "moved":
 		s.broker(t, d)
+	case "lower-max-size":
+		w.config.MaxSize = number(t, d.CmdArgs[0].Key)
 	case "show":
 		w.said = append(w.said, factsWords(w.facts)...)
 	default:

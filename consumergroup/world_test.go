@@ -86,17 +86,23 @@ func (w *world) start() {
 // under way is committed all the same, or not.
 func (w *world) crash(committed bool) {
 	proposal := w.proposal
+	closed := w.group.Close(metadata.ErrNotCoordinator)
 	w.group, w.proposal, w.next = nil, nil, time.Time{}
 	if committed && proposal != nil {
 		w.append(proposal)
 	}
 	for _, token := range w.waiting() {
+		answers := func(a Answer) bool { return a.To == token }
+		if slices.ContainsFunc(w.answers, answers) {
+			continue // on its way already
+		}
+		if !slices.ContainsFunc(closed, answers) {
+			w.fault("%s is forgotten", requestWords(w.calls[token]))
+		}
 		c := w.calls[token]
-		if !slices.ContainsFunc(w.answers, func(a Answer) bool { return a.To == token }) {
-			delete(w.calls, token)
-			if c.by != nil {
-				c.by.lost(c.request)
-			}
+		delete(w.calls, token)
+		if c.by != nil {
+			c.by.lost(c.request)
 		}
 	}
 }
