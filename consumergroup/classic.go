@@ -30,7 +30,7 @@ type ClassicGroup struct {
 	// What is known here only, and lost with the coordinator.
 	pending      []pendingMember // were given a member id and have not joined yet
 	initial      bool            // this rebalance began Empty: its delay ends it, not the last to join
-	newcomer     bool            // somebody joined since the delay began
+	newcomer     bool            // somebody joined since the initial delay began
 	delay        time.Duration   // the one that runs
 	delayLeft    time.Duration   // how far it may be extended
 	joinDeadline time.Time       // zero: nobody is to join

@@ -106,9 +106,7 @@ func (g *ClassicGroup) add(r Join, id string) {
 	if len(g.members) == 0 {
 		g.protocolType = r.ProtocolType
 	}
-	if g.state == PreparingRebalance && g.initial {
-		g.newcomer = true
-	}
+	g.newcomer = true
 	m := &member{isNew: true, deadline: g.now.Add(newMemberJoinTimeout)}
 	m.ID, m.Instance, m.ClientID, m.ClientHost = id, r.Instance, r.ClientID, r.ClientHost
 	g.insert(m)
