@@ -1,6 +1,7 @@
 package consumergroup
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +84,24 @@ func TestTimeDoesNotGoBackBehindWhatWasHeard(t *testing.T) {
 	g.Freeze(epoch)
 	require.Zero(t, g.Tick(now.Add(24*time.Hour)).Next, "time stands still")
 	require.Equal(t, next.Add(5*time.Second), g.Thaw(now.Add(5*time.Second)).Next)
+}
+
+// What no client of Kafka sends is refused before it becomes a fact that nobody can read.
+func TestStringsThatKafkaDoesNotHave(t *testing.T) {
+	long := strings.Repeat("x", maxString+1)
+	for name, spoil := range map[string]func(*Join){
+		"member id": func(r *Join) { r.NewMemberID = long },
+		"instance":  func(r *Join) { r.Instance = long },
+		"client id": func(r *Join) { r.ClientID = long },
+		"type":      func(r *Join) { r.ProtocolType = long },
+		"protocol":  func(r *Join) { r.Protocols = append(r.Protocols, Protocol{Name: long}) },
+	} {
+		r := joinOf(1, "a")
+		spoil(&r)
+		d := newGroup(t).Handle(r, epoch)
+		require.Nil(t, d.Propose, name)
+		require.ErrorIs(t, d.Answers[0].Err, metadata.ErrInvalidRequest, name)
+	}
 }
 
 type otherFacts struct{ ClassicFacts }

@@ -49,6 +49,8 @@ func (g *ClassicGroup) join(r Join) {
 // mayJoin checks a Join, in Kafka's order.
 func (g *ClassicGroup) mayJoin(r Join) error {
 	switch {
+	case r.tooLong():
+		return fmt.Errorf("a string of more than %d bytes: %w", maxString, metadata.ErrInvalidRequest)
 	case r.SessionTimeout < g.config.MinSessionTimeout || r.SessionTimeout > g.config.MaxSessionTimeout:
 		return fmt.Errorf("a session of %v, allowed are %v to %v: %w",
 			r.SessionTimeout, g.config.MinSessionTimeout, g.config.MaxSessionTimeout, metadata.ErrInvalidSessionTimeout)

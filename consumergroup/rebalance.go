@@ -1,6 +1,7 @@
 package consumergroup
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -100,7 +101,7 @@ func (g *ClassicGroup) complete() {
 		g.joinDeadline = g.now.Add(max(g.rebalanceTimeout(), time.Second))
 		return
 	}
-	g.generation++
+	g.generation = g.generation%math.MaxInt32 + 1 // never negative: -1 is who takes no part
 	g.initial, g.since = false, g.now.UnixMilli()
 	if len(g.members) == 0 {
 		g.state, g.protocol, g.leader = Empty, "", ""

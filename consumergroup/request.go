@@ -30,6 +30,19 @@ type Join struct {
 	SkipsAssignment       bool       // version 9 and later: knows SkipAssignment (KIP-814)
 }
 
+// maxString is the longest string that Kafka's protocol has, in bytes.
+const maxString = 1<<15 - 1
+
+// tooLong reports a string that no client of Kafka can send, and that is no fact
+// for that reason.
+func (r Join) tooLong() bool {
+	longest := max(len(r.MemberID), len(r.NewMemberID), len(r.Instance), len(r.ClientID), len(r.ClientHost), len(r.ProtocolType))
+	for _, p := range r.Protocols {
+		longest = max(longest, len(p.Name))
+	}
+	return longest > maxString
+}
+
 // JoinReply is the answer to a Join. With an error it has the member id at most.
 type JoinReply struct {
 	MemberID               string
