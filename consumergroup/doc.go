@@ -98,6 +98,7 @@
 //   - An earlier Join or Sync that still waits when the member sends it again is
 //     answered REBALANCE_IN_PROGRESS; Kafka forgets it.
 //   - A refused join makes no group.
+//   - No time passes for anybody while an entry is under way (rule 4).
 //
 // # Where to start
 //

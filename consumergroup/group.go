@@ -32,7 +32,8 @@ type Group interface {
 	// Close answers all who wait with err: this node no longer decides for the group,
 	// or does not know what became of a proposal. Nothing else may be called then.
 	Close(err error) []Answer
-	// Committed facts, nil if the group does not exist, and their metadata offset.
+	// Facts returns what is committed, nil if the group does not exist, and the metadata
+	// offset of the newest of it.
 	Facts() (Facts, int64)
 }
 
