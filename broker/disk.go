@@ -124,7 +124,7 @@ func (b *Broker) leaveDisk(epoch int64) error {
 	if err := b.writeCheckpoint(b.replicas.highWatermarks()); err != nil {
 		return err
 	}
-	if err := b.replicas.writeLogStarts(); err != nil {
+	if err := b.replicas.Keep(); err != nil {
 		return err
 	}
 	if epoch < 0 {
