@@ -65,6 +65,13 @@ func (r *Replica) copied(ctx context.Context, req FetchPartition, ans FetchedPar
 // appendCopy writes the leader's bytes and takes over its high watermark and log start.
 func (r *Replica) appendCopy(req FetchPartition, ans FetchedPartition) error {
 	log := r.cfg.Log
+	if end := log.LogEndOffset(); ans.LogStartOffset >= end {
+		// Nothing here is the leader's any more. What it sends may begin further down,
+		// and the log makes room for that only if nothing here counts.
+		if err := r.startAt(end, req.CurrentLeaderEpoch, startsLater); err != nil {
+			return fmt.Errorf("%s: %w", r, err)
+		}
+	}
 	if len(ans.Records) > 0 {
 		if _, err := log.AppendAsFollower(ans.Records, req.CurrentLeaderEpoch); err != nil {
 			if diskBroke(err) {
@@ -80,7 +87,7 @@ func (r *Replica) appendCopy(req FetchPartition, ans FetchedPartition) error {
 	hw := r.follower.HighWatermark()
 	r.mu.Unlock()
 
-	if err := r.startAt(min(ans.LogStartOffset, hw), req.CurrentLeaderEpoch, "so does the leader's"); err != nil {
+	if err := r.startAt(min(ans.LogStartOffset, hw), req.CurrentLeaderEpoch, startsLater); err != nil {
 		return fmt.Errorf("%s: %w", r, err)
 	}
 	if caughtUp {
@@ -92,6 +99,9 @@ func (r *Replica) appendCopy(req FetchPartition, ans FetchedPartition) error {
 	}
 	return nil
 }
+
+// startsLater is why a follower's log start moves.
+const startsLater = "the leader's starts there or later"
 
 // cut drops the end of the log, or all of it.
 func (r *Replica) cut(step Step, epoch int32) error {

@@ -404,12 +404,11 @@ func (s *simulation) recover() {
 			n.asked = nil
 			for range 1000 {
 				before := n.log.LogEndOffset()
-				if n.ask(askHow{maxBytes: 1 << 20}) != nil || n.asked.ans.Err != nil {
+				if n.ask(askHow{maxBytes: 1 << 20}) != nil {
 					break
 				}
 				diverging := n.asked.ans.Diverging != nil
-				_ = n.deliver()
-				if !diverging && n.log.LogEndOffset() == before {
+				if n.deliver() != nil || !diverging && n.log.LogEndOffset() == before {
 					break
 				}
 			}
