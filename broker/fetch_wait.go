@@ -209,10 +209,11 @@ func (f *fetch) note(p *fetchPartition, res replication.ReadResult, before, left
 		l.records = res.Records[before:len(res.Records):len(res.Records)]
 	}
 	f.bytes += len(l.records)
+	f.ready = f.ready || f.startIsNews(p)
 	end := f.readable(res.HighWatermark, res.LogEndOffset)
 	l.starved = len(l.records) == 0 && p.offset < end
 	if left < p.maxBytes && !f.done() { // the answer may be as full as it gets
-		f.ready = following(l.records, p.offset) < end
+		f.ready = f.ready || following(l.records, p.offset) < end
 	}
 }
 
@@ -241,7 +242,14 @@ func (f *fetch) nothingNew(p *fetchPartition, r *replication.Replica) bool {
 		return false
 	}
 	p.look.highWatermark, p.look.logStart = r.HighWatermark(), r.Log().LogStartOffset()
+	f.ready = f.ready || f.startIsNews(p)
 	return p.offset >= f.readable(p.look.highWatermark, r.Log().LogEndOffset())
+}
+
+// startIsNews reports whether a follower must hear at once that the log starts later
+// than its own, and has not been told: a DeleteRecords may be waiting for it.
+func (f *fetch) startIsNews(p *fetchPartition) bool {
+	return f.session.follower >= 0 && p.look.logStart > p.logStart && p.look.logStart != p.toldLogStart
 }
 
 // find returns the replica that is fetched from.

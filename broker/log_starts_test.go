@@ -53,8 +53,13 @@ func TestAnEntryDoesNotOutliveItsLog(t *testing.T) {
 		require.NoError(t, err)
 		return string(text)
 	}
-	require.NoError(t, s.write(func() offsetCheckpoint { return offsetCheckpoint{orders: 7, cups: 9} }))
-	require.NoError(t, s.write(func() offsetCheckpoint { return offsetCheckpoint{cups: 0} }))
+	var kept offsetCheckpoint
+	write := func(starts offsetCheckpoint) {
+		require.NoError(t, s.write(func() offsetCheckpoint { return starts }, func(c offsetCheckpoint) { kept = c }))
+		require.Equal(t, starts, kept)
+	}
+	write(offsetCheckpoint{orders: 7, cups: 9})
+	write(offsetCheckpoint{cups: 0})
 	require.Equal(t, "0\n1\norders 0 7\n", on(), "of orders nothing was said: it may not be claimed yet")
 	require.NoError(t, s.forget(orders))
 	require.Equal(t, "0\n0\n", on())
