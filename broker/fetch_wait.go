@@ -249,7 +249,7 @@ func (f *fetch) nothingNew(p *fetchPartition, r *replication.Replica) bool {
 // startIsNews reports whether a follower must hear at once that the log starts later
 // than its own, and has not been told: a DeleteRecords may be waiting for it.
 func (f *fetch) startIsNews(p *fetchPartition) bool {
-	return f.session.follower >= 0 && p.look.logStart > p.logStart && p.look.logStart != p.toldLogStart
+	return f.session.follower >= 0 && p.look.logStart > max(p.logStart, 0) && p.look.logStart != p.toldLogStart
 }
 
 // find returns the replica that is fetched from.

@@ -11,7 +11,9 @@ import (
 
 // logStartsFile holds where each log starts, in the same text as the high
 // watermarks' file, for the logs whose start their files do not tell: 0 is left
-// out. Here a wrong entry would hide records, so none may outlive its log.
+// out. Here a wrong entry would hide records, so none may outlive its log; and a
+// missing one would bring deleted records back, so a broker that finds no such file,
+// or nonsense, has lost something (disk.go).
 const logStartsFile = "log-start-offset-checkpoint"
 
 // logStarts writes that file. Its methods are safe for concurrent use.
@@ -35,7 +37,8 @@ func (s *logStarts) hold() (release func()) {
 func (s *logStarts) write(collect func() offsetCheckpoint, kept func(offsetCheckpoint)) error {
 	defer s.hold()()
 	starts := collect()
-	now := maps.Clone(s.written)
+	now := offsetCheckpoint{}
+	maps.Copy(now, s.written)
 	maps.Copy(now, starts)
 	maps.DeleteFunc(now, func(_ topicPartition, start int64) bool { return start == 0 })
 	if err := s.replace(now); err != nil {
@@ -68,7 +71,7 @@ func (s *logStarts) forget(tp topicPartition) error {
 }
 
 func (s *logStarts) replace(now offsetCheckpoint) error {
-	if maps.Equal(now, s.written) {
+	if s.written != nil && maps.Equal(now, s.written) {
 		return nil
 	}
 	if err := vfs.WriteFileSynced(s.disk, logStartsFile, now.encode()); err != nil {
@@ -86,6 +89,24 @@ func (s *logStarts) restore(tp topicPartition, log *partition.Log) error {
 		return log.Reset(start)
 	}
 	return log.SetLogStart(start)
+}
+
+// keepFound writes the checkpoint with the starts of all logs that were found on
+// the disk, whether their own files or the checkpoint told them.
+func (t *replicaTable) keepFound(missing bool) error {
+	if missing {
+		t.starts.written = nil // writes even an empty one
+	}
+	collect := func() offsetCheckpoint {
+		c := offsetCheckpoint{}
+		for dir, found := range t.found {
+			if tp, ok := parseLogDir(dir); ok {
+				c[tp] = found.log.LogStartOffset()
+			}
+		}
+		return c
+	}
+	return t.starts.write(collect, func(offsetCheckpoint) {})
 }
 
 // logStarts is where each replica's log starts.

@@ -1,11 +1,13 @@
 package broker
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/brokersim/brokersim/event"
 	"github.com/brokersim/brokersim/internal/vfs"
 	"github.com/brokersim/brokersim/partition"
 )
@@ -72,4 +74,48 @@ func TestAnEntryDoesNotOutliveItsLog(t *testing.T) {
 	require.NoError(t, s.restore(orders, log))
 	require.EqualValues(t, 7, log.LogStartOffset())
 	require.EqualValues(t, 7, log.LogEndOffset())
+}
+
+// Without its checkpoint a broker does not know what was deleted. It leaves the ISR
+// as after a loss of power, and comes back with its leader's log start.
+func TestALostCheckpointOfLogStartsIsNoProof(t *testing.T) {
+	for name, spoil := range map[string]func(disk vfs.FS) error{
+		"missing": func(disk vfs.FS) error { return disk.Remove(logStartsFile) },
+		"torn":    func(disk vfs.FS) error { return vfs.WriteFileSynced(disk, logStartsFile, []byte("0\n1\norders 0")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 2, nil, func(t *testing.T, c *cluster) {
+				c.unfenced()
+				c.createTopic("orders", 1, 2)
+				leader := c.leader("orders", 0)
+				r := c.replica(leader, "orders", 0)
+				a, err := r.Append(t.Context(), batchOf([]string{"a", "b", "c"}), -1, time.Now())
+				require.NoError(t, err)
+				require.NoError(t, r.AwaitCommitted(t.Context(), a))
+				d, err := r.DeleteRecords(t.Context(), 2)
+				require.NoError(t, err)
+				require.NoError(t, leader.replicas.Keep())
+				low, err := r.AwaitLowWatermark(t.Context(), d)
+				require.NoError(t, err)
+				require.EqualValues(t, 2, low)
+				id := 3 - leader.ID()
+				n := c.brokers[id]
+				c.kill(n)
+				require.NoError(t, spoil(n.disk))
+				c.fenced(id)
+				again := c.start(id)
+				c.unfenced()
+				registered := slices.DeleteFunc(c.events.Newest(4096), func(e event.Event) bool {
+					return e.Kind != event.BrokerRegistered || e.Data["broker"] != id
+				})
+				require.Equal(t, false, registered[1].Data["clean"])
+				c.eventually("it is back in the ISR", func() bool {
+					s := c.state(leader, "orders", 0)
+					return len(s.ISR) == 2
+				})
+				require.EqualValues(t, 2, c.replica(again, "orders", 0).Log().LogStartOffset())
+				require.EqualValues(t, 2, c.replica(again, "orders", 0).KeptStart())
+			})
+		})
+	}
 }
