@@ -48,7 +48,7 @@ func TestDeletedRecordsAreGone(t *testing.T) {
 		c := brokertest.Start(t, orders("segment.bytes=1024", "retention.ms=-1", "retention.bytes=-1"))
 		p := client(t, c, kgo.DefaultProduceTopic("orders"), kgo.ProducerBatchCompression(kgo.NoCompression()))
 		for i := range 10 {
-			produce(t, p, fmt.Sprint(i, strings.Repeat("x", 450)))
+			produce(t, p, fmt.Sprint(i, strings.Repeat("x", 400)))
 		}
 		for _, offset := range []int64{0, 3, 7, 3} {
 			low, err := deleteBefore(t.Context(), p, offset, time.Second)
