@@ -65,6 +65,7 @@ var simulationKills = map[guard.Guard]uint64{
 	guard.ReadCommitted:         20,
 	guard.StepDown:              20,
 	guard.EpochReached:          100,
+	guard.KeptStart:             50,
 }
 
 // TestSimulationKillsMutants shows that the simulation can fail: without a guard
