@@ -119,3 +119,40 @@ func TestALostCheckpointOfLogStartsIsNoProof(t *testing.T) {
 		})
 	}
 }
+
+// A log that is dropped for one that starts earlier, and loses power at once: the
+// checkpoint must not hide what it has fetched since.
+func TestALowerLogStartIsOnTheDiskFirst(t *testing.T) {
+	inBubble(t, 2, nil, func(t *testing.T, c *cluster) {
+		c.unfenced()
+		c.createTopic("orders", 1, 2)
+		leader := c.leader("orders", 0)
+		r := c.replica(leader, "orders", 0)
+		a, err := r.Append(t.Context(), batchOf([]string{"a", "b", "c"}), -1, time.Now())
+		require.NoError(t, err)
+		require.NoError(t, r.AwaitCommitted(t.Context(), a))
+		id := 3 - leader.ID()
+		n := c.brokers[id]
+		follower := c.replica(n.broker, "orders", 0)
+		require.NoError(t, n.broker.replicas.Lower(follower, 9, func() error { return follower.Log().Reset(9) }))
+		require.NoError(t, n.broker.replicas.Keep())
+		entry := func() string {
+			text, err := vfs.ReadFile(n.disk, logStartsFile)
+			require.NoError(t, err)
+			return string(text)
+		}
+		require.Contains(t, entry(), "orders 0 9")
+		// The leader ends at 3: the follower cuts its log back to there.
+		c.eventually("it follows again", func() bool { return follower.Log().LogEndOffset() == 3 })
+		require.NotContains(t, entry(), "orders 0 9")
+		a, err = r.Append(t.Context(), batchOf([]string{"d"}), -1, time.Now())
+		require.NoError(t, err)
+		require.NoError(t, r.AwaitCommitted(t.Context(), a))
+		require.NoError(t, follower.Log().Sync())
+		c.powerOff(n)
+		again := c.start(id)
+		c.eventually("it hosts orders again", func() bool { return c.replica(again, "orders", 0) != nil })
+		log := c.replica(again, "orders", 0).Log()
+		require.Equal(t, []int64{3, 4}, []int64{log.LogStartOffset(), log.LogEndOffset()})
+	})
+}

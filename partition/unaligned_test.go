@@ -63,3 +63,20 @@ func TestTruncationWithinTheFirstBatchKeepsTheStart(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int64{3, 4}, []int64{l.LogStartOffset(), l.LogEndOffset()})
 }
+
+// A producer whose records were deleted is known all the same: what it sends again is
+// no new record, not even when the files are gone.
+func TestProducersOfDeletedRecordsAreKnown(t *testing.T) {
+	l := open(t, vfs.NewMem(1), partition.Config{SegmentBytes: 100})
+	p := sender{t, l, 7, 0}
+	first := p.ok(0, 2)
+	last := p.ok(2, 3)
+	require.NoError(t, l.SetLogStart(5))
+	p.duplicate(2, 3, last)
+	removed, err := l.Retain(now, 5, partition.Retention{Time: -1, Bytes: -1})
+	require.NoError(t, err)
+	require.Equal(t, 1, removed)
+	p.duplicate(0, 2, first)
+	p.refused(6, 1, metadata.ErrOutOfOrderSequenceNumber)
+	require.EqualValues(t, 5, p.ok(5, 1).BaseOffset)
+}
