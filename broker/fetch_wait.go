@@ -18,6 +18,7 @@ type fetch struct {
 	b       *Broker
 	session *fetchSession
 
+	noZstd        bool // the fetcher knows no zstd
 	full          bool // the answer has every partition, not only those with news
 	minBytes      int  // to wait for
 	maxBytes      int  // of records in the answer, but for a first batch that is larger
@@ -208,6 +209,9 @@ func (f *fetch) note(p *fetchPartition, res replication.ReadResult, before, left
 		f.buffer.bytes = res.Records
 		l.records = res.Records[before:len(res.Records):len(res.Records)]
 	}
+	if f.noZstd && !f.beforeZstd(l) {
+		return
+	}
 	f.bytes += len(l.records)
 	f.ready = f.ready || f.startIsNews(p)
 	end := f.readable(res.HighWatermark, res.LogEndOffset)
@@ -215,6 +219,25 @@ func (f *fetch) note(p *fetchPartition, res replication.ReadResult, before, left
 	if left < p.maxBytes && !f.done() { // the answer may be as full as it gets
 		f.ready = f.ready || following(l.records, p.offset) < end
 	}
+}
+
+// beforeZstd leaves out what is compressed with zstd, and all behind it. If nothing is
+// left, that is an error, and it returns false.
+func (f *fetch) beforeZstd(l *look) bool {
+	readable := 0
+	for batch := range partition.Batches(l.records) {
+		if batch.Attributes()&codecMask == zstdCodec {
+			f.ready = true
+			break
+		}
+		readable += len(batch)
+	}
+	if readable == 0 && len(l.records) > 0 {
+		l.records, l.err = nil, fmt.Errorf("%w: zstd needs version 10 of Fetch", metadata.ErrUnsupportedCompressionType)
+		return false
+	}
+	l.records = l.records[:readable]
+	return true
 }
 
 // following is the offset after whole batches; offset if there are none.
