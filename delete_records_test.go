@@ -267,3 +267,19 @@ func deletionStorm(t *testing.T, seed uint64) {
 	require.Greater(t, answered, 5)
 	require.Empty(t, electedUncleanly(t, c))
 }
+
+// On a real disk, too, and across a clean stop of everything.
+func TestADirectoryRemembersWhatIsDeleted(t *testing.T) {
+	dir := t.TempDir()
+	for round := range int64(3) {
+		once(t, dir, func(t *testing.T, c *brokertest.C) {
+			p := client(t, c, kgo.DefaultProduceTopic("orders"))
+			require.Equal(t, round, earliest(t, p))
+			produce(t, p, fmt.Sprint(2*round), fmt.Sprint(2*round+1))
+			low, err := deleteBefore(t.Context(), p, round+1, 10*time.Second)
+			require.NoError(t, err)
+			require.Equal(t, round+1, low)
+			require.Equal(t, fmt.Sprint(round+1), consume(t, c, "orders", 1)[0])
+		}, orders())
+	}
+}
