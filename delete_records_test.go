@@ -166,7 +166,9 @@ func TestDeleteRecordsAcrossAFailover(t *testing.T) {
 		require.NoError(t, leader.Kill())
 		c.Heal()
 		<-answered // deleted or not: either is true
-		low, err := deleteBefore(t.Context(), p, 2, 20*time.Second)
+		c.Must(brokersim.NewLeader("orders", 0, leader.ID()))
+		time.Sleep(100 * time.Millisecond) // everybody knows by then
+		low, err := deleteBefore(t.Context(), client(t, c), 2, 20*time.Second)
 		require.NoError(t, err)
 		require.EqualValues(t, 2, low)
 		require.NotEqual(t, leader.ID(), c.Leader("orders", 0).ID())
