@@ -41,7 +41,7 @@ type Log struct {
 	broken    error // the disk failed once; nothing more is written
 	closed    bool
 
-	cleaning   cleaning // the turn of a compaction
+	cleaning   cleaning  // the turn of a compaction
 	validators sync.Pool // of *validator
 }
 

@@ -74,4 +74,3 @@ func (s *segment) located(err error, at int64) error {
 	}
 	return err
 }
-
