@@ -31,6 +31,9 @@ func (b *Broker) openDisk() (metaProperties, verdict, error) {
 	if err != nil {
 		return identity, verdict{}, err
 	}
+	if err := b.replicas.restoreCleaned(readHint(b, cleanedFile, parseOffsetCheckpoint)); err != nil {
+		return identity, verdict{}, err
+	}
 	v := judge(last, stopped, b.cfg.FS.Session(), logs)
 	if v.epoch >= 0 {
 		session := "" // proves nothing
