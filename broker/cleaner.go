@@ -18,12 +18,13 @@ type cleaner struct {
 	replicas *replicaTable
 	memory   *partition.Cleaner
 	damaged  map[*hosted]bool // not compacted any more, until a restart
+	tried    map[*hosted]bool // without success, since the last wait
 }
 
 func newCleaner(cfg Config, node string, replicas *replicaTable) *cleaner {
 	return &cleaner{
 		cfg: cfg, node: node, replicas: replicas,
-		memory: partition.NewCleaner(cfg.Config.CleanerDedupeBuffer), damaged: map[*hosted]bool{},
+		memory: partition.NewCleaner(cfg.Config.CleanerDedupeBuffer), damaged: map[*hosted]bool{}, tried: map[*hosted]bool{},
 	}
 }
 
@@ -40,6 +41,7 @@ func (c *cleaner) run(ctx context.Context) error {
 		if err := sleep(ctx, c.cfg.Config.CleanerBackoff); err != nil {
 			return err
 		}
+		clear(c.tried)
 		for more := true; more; {
 			if err := pass(); err != nil {
 				return err
@@ -63,14 +65,14 @@ func (c *cleaner) cleanDirtiest(now time.Time, pass func() error) (more bool, er
 	done, err := h.replica.Compact(c.memory, now, from, pass)
 	switch damage, damaged := errors.AsType[*partition.CorruptError](err); {
 	case err == nil:
-		return done.To > done.From, c.replicas.cleaned.advance(h.name(), turn, done.To)
+		return true, c.replicas.cleaned.advance(h.name(), turn, done.To)
 	case damaged:
 		c.giveUp(h, damage)
-		return true, nil
 	case errors.Is(err, syscall.ENOSPC):
 		c.cfg.Logger.Warn("no room to compact a log", "log", h.dir, "error", err)
 	}
-	return false, nil // a replica whose disk broke has said so itself
+	c.tried[h] = true // a replica whose disk broke has said so itself
+	return true, nil
 }
 
 // dirtiest returns the log with the largest dirty share among those that are due.
@@ -78,7 +80,7 @@ func (c *cleaner) dirtiest(now time.Time) (dirtiest *hosted) {
 	most := -1.0
 	for h := range c.replicas.each() {
 		config := h.config.Load()
-		if !config.CleanupPolicy.Compact() || c.damaged[h] {
+		if !config.CleanupPolicy.Compact() || c.damaged[h] || c.tried[h] {
 			continue
 		}
 		from, _ := c.replicas.cleaned.of(h.name())
