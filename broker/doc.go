@@ -69,6 +69,7 @@
 //	broker-epoch                    the last registration and its disk session
 //	.kafka_cleanshutdown            while cleanly stopped: the epoch, and every log's end
 //	replication-offset-checkpoint   high watermarks
+//	cleaner-offset-checkpoint       how far each log is compacted
 //	orders-0/                       one log: see package partition
 //
 // # Where to start reading

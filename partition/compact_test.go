@@ -2,6 +2,7 @@ package partition_test
 
 import (
 	"math"
+	"runtime"
 	"testing"
 	"time"
 
@@ -179,4 +180,30 @@ func TestTransactionsMakeNothingObsolete(t *testing.T) {
 		compact(t, l, now, partition.Compaction{})
 		require.Equal(t, want, words(t, l))
 	}
+}
+
+// The work on each record takes no memory of its own.
+func TestCompactionAllocatesLittle(t *testing.T) {
+	if !countAllocations {
+		t.Skip("the race detector allocates too")
+	}
+	few, many := compactionAllocations(t, 50), compactionAllocations(t, 1000)
+	require.Less(t, many, few+1000, "for 19,000 records more")
+}
+
+func compactionAllocations(t *testing.T, batches int) uint64 {
+	spec := batch("a=1", "b=2", "c=3", "d=4", "e=5", "f=6", "g=7", "h=8", "i=9", "j=10", "k!", "l=1", "m=2", "n=3", "o=4", "p=5", "q=6", "r=7", "s=8", "t=9")
+	specs := make([]batchtest.Spec, batches)
+	for i := range specs {
+		specs[i] = spec
+	}
+	l := segments(t, vfs.NewMem(0), specs, list(batch("z=1")))
+	cleaner := partition.NewCleaner(1 << 20)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	done, err := cleaner.Compact(l, now, partition.Compaction{Committed: l.LogEndOffset()})
+	runtime.ReadMemStats(&after)
+	require.NoError(t, err)
+	require.EqualValues(t, 20, done.RecordsAfter)
+	return after.Mallocs - before.Mallocs
 }
