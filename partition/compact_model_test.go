@@ -119,6 +119,7 @@ func (m *compacted) append(t *rapid.T) {
 	require.False(t, info.Duplicate)
 	m.batches = append(m.batches, s)
 	if m.cfg.FlushMessages == 1 {
+		require.NoError(t, m.log.Sync())
 		m.durable = m.end()
 	}
 }

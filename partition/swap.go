@@ -2,6 +2,7 @@ package partition
 
 import (
 	"errors"
+	"hash/crc32"
 	"io/fs"
 	"path"
 	"slices"
@@ -115,13 +116,7 @@ func (l *Log) resumeSwaps() error {
 		if err != nil {
 			return l.storage("finish a compaction", err)
 		}
-		var old []int64
-		for _, name := range names {
-			if b, ok := segmentBase(name, logSuffix); ok && (b == base || base < b && b < end) {
-				old = append(old, b)
-			}
-		}
-		if err := l.finishSwap(base, append(old, base)); err != nil {
+		if err := l.finishSwap(base, replacedBy(names, base, end)); err != nil {
 			return l.storage("finish a compaction", err)
 		}
 	}
@@ -135,8 +130,27 @@ func (l *Log) resumeSwaps() error {
 	return nil
 }
 
-// swapEnd returns the offset behind a segment that is named .swap, as far as its
-// headers tell: damage in it is for recovery to find.
+// replacedBy returns the bases of the segments from base to end. One always lies behind,
+// the active one; if none does, end is not what was written.
+func replacedBy(names []string, base, end int64) (old []int64) {
+	behind := false
+	for _, name := range names {
+		if b, ok := segmentBase(name, logSuffix); ok && b > base {
+			if behind = b >= end; behind {
+				break
+			}
+			old = append(old, b)
+		}
+	}
+	if !behind {
+		old = nil
+	}
+	return append(old, base)
+}
+
+// swapEnd returns the offset behind a segment that is named .swap, as far as it is
+// sound: damage in it is for recovery to find and report, and until then no reason to
+// remove anything.
 func (l *Log) swapEnd(base int64) (end int64, err error) {
 	s := newSegment(l.dir, base)
 	if s.file, err = l.fs.Open(s.name + swapSuffix); err != nil {
@@ -148,17 +162,40 @@ func (l *Log) swapEnd(base int64) (end int64, err error) {
 		return 0, err
 	}
 	end = base
-	sc := scanner{s: s, window: make([]byte, 64<<10)}
+	sc, buf := scanner{s: s, window: make([]byte, locateWindow)}, make([]byte, 64<<10)
 	for at := int64(0); at < size; {
 		b, err := sc.next(at, size)
+		if err == nil && b.BaseOffset() < end {
+			err = s.corrupt(at, "its offset goes back")
+		}
+		if err == nil {
+			err = s.sound(at, b.Size(), b.CRC(), buf)
+		}
 		if _, damaged := errors.AsType[*CorruptError](err); damaged {
 			break
 		}
 		if err != nil {
 			return 0, err
 		}
-		end = max(end, b.NextOffset())
+		end = b.NextOffset()
 		at += b.Size()
 	}
 	return end, nil
+}
+
+// sound reads the batch at a position piece by piece and compares its checksum.
+func (s *segment) sound(at, size int64, want uint32, buf []byte) error {
+	sum := uint32(0)
+	for from, end := at+atAttributes, at+size; from < end; {
+		piece := buf[:min(int64(len(buf)), end-from)]
+		if err := s.readFull(piece, from); err != nil {
+			return err
+		}
+		sum = crc32.Update(sum, castagnoli, piece)
+		from += int64(len(piece))
+	}
+	if sum != want {
+		return s.corrupt(at, "its checksum is wrong")
+	}
+	return nil
 }

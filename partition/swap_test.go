@@ -67,6 +67,50 @@ func TestACrashDuringACompactionLeavesOneOfTwoLogs(t *testing.T) {
 	require.Greater(t, seen[false], 200)
 }
 
+// A segment that was damaged between the crash and the start does not take others
+// along: the log is found to be damaged where it is.
+func TestADamagedSwapIsFound(t *testing.T) {
+	for at := range 200 {
+		disk := vfs.NewMem(0)
+		l := obsolete(t, disk)
+		require.NoError(t, l.Close())
+		limit := &limited{FS: disk, left: math.MaxInt, err: syscall.EIO}
+		l = open(t, limit, partition.Config{})
+		swapped := -1
+		for left := 0; swapped < 0; left++ {
+			limit.left = left
+			_, _ = partition.NewCleaner(1<<20).Compact(l, now, partition.Compaction{Committed: 11})
+			require.NoError(t, l.Close())
+			names, err := disk.List(dir)
+			require.NoError(t, err)
+			swapped = slices.Index(names, "00000000000000000000.log.swap")
+			limit.left = math.MaxInt
+			if swapped < 0 {
+				l = open(t, limit, partition.Config{})
+			}
+		}
+		f, err := disk.Open(dir + "/00000000000000000000.log.swap")
+		require.NoError(t, err)
+		size, err := f.Size()
+		require.NoError(t, err)
+		if int64(at) >= size {
+			return
+		}
+		var b [1]byte
+		_, err = f.ReadAt(b[:], int64(at))
+		require.NoError(t, err)
+		b[0] ^= 0x40
+		_, err = f.WriteAt(b[:], int64(at))
+		require.NoError(t, err)
+		l, found, err := partition.Open(disk, dir, partition.Config{})
+		require.NoError(t, err)
+		if len(found.Corrupt) == 0 { // an epoch, or an offset that is not there
+			require.EqualValues(t, 11, l.LogEndOffset(), "byte %d", at)
+		}
+		require.NoError(t, l.Close())
+	}
+}
+
 // The first segment keeps its name, so the log starts where it did; the last batch of
 // each keeps its place, so that a follower gets to the end.
 func TestACompactedLogStartsAndEndsWhereItDid(t *testing.T) {
