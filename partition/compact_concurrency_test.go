@@ -28,7 +28,7 @@ func TestALogIsUsedWhileItIsCompacted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			at, appends := disk(t), 3000
 			if name == "files" {
-				appends = 300 // each roll and each swap is synced
+				appends = 150 // each roll and each swap is synced
 			}
 			cfg := partition.Config{SegmentBytes: 1000, IndexIntervalBytes: 100, Compacted: true}
 			l := open(t, at, cfg)
