@@ -82,19 +82,6 @@ var effectsOnAppends = []effect{
 			return writeInSequence(t, c, 5)
 		},
 	},
-	{
-		// One value so far, the default, so there is no cluster without it.
-		config: "cleanup.policy", value: "delete", without: []string{"k=1", "k=2", "=3"}, with: []string{"k=1", "k=2", "=3"},
-		look: func(t *testing.T, c *brokertest.C) any {
-			require.NoError(t, write(t, c, kgo.KeyStringRecord("k", "1"), kgo.KeyStringRecord("k", "2"), kgo.StringRecord("3")))
-			time.Sleep(time.Hour)
-			var kept []string
-			for _, r := range read(t, c, 3) {
-				kept = append(kept, string(r.Key)+"="+string(r.Value))
-			}
-			return kept
-		},
-	},
 }
 
 // write writes records, each in a batch of its own, without compression and

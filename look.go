@@ -88,13 +88,14 @@ func (c *Cluster) replicas() map[metadata.TopicPartition][]hosted {
 }
 
 func (c *Cluster) partitionState(t *metadata.Topic, tp metadata.TopicPartition, all map[metadata.TopicPartition][]hosted) PartitionState {
-	p := t.Partitions[tp.Partition]
+	p, config := t.Partitions[tp.Partition], c.configs.Topic(t.Configs)
 	state := PartitionState{
 		Topic: t.Name, Partition: tp.Partition,
 		Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch,
 		Assigned: slices.Clone(p.Replicas), ISR: slices.Clone(p.ISR), ELR: slices.Clone(p.ELR),
 		LastKnownLeader: p.LastKnownLeader, Recovering: p.Recovering,
-		MinISR:        metadata.EffectiveMinISR(c.configs.Topic(t.Configs).MinInsyncReplicas, len(p.Replicas)),
+		MinISR:        metadata.EffectiveMinISR(config.MinInsyncReplicas, len(p.Replicas)),
+		Compacted:     config.CleanupPolicy.Compact(),
 		HighWatermark: -1, LowWatermark: -1,
 	}
 	leader := func(h hosted) bool { return h.broker == p.Leader && h.status.Role == broker.Leading }

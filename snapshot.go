@@ -37,6 +37,7 @@ type PartitionState struct {
 	Assigned        []int32 // in preference order
 	ISR, ELR        []int32
 	LastKnownLeader int32          // -1: not recorded
+	Compacted       bool           // its topic is: replicas that agree may have left out different records
 	Recovering      bool           // elected uncleanly, and the leader has not said yet that it recovered
 	MinISR          int            // effective: never more than the replication factor
 	HighWatermark   int64          // the leader's; -1 while no leader runs

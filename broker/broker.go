@@ -60,7 +60,8 @@ type Config struct {
 //   - a fetcher for each broker that leads something this broker follows;
 //   - the alterer, which carries ISR changes to the coordinator;
 //   - the settler of new roles, the ticker, the flusher, the checkpointer, the
-//     expirer of producers, the remover of old segments and that of dropped logs;
+//     expirer of producers, the remover of old segments and that of dropped logs, the
+//     cleaner;
 //   - those of a wire.Client for each connection to another node.
 type Broker struct {
 	cfg  Config
@@ -80,6 +81,7 @@ type Broker struct {
 	follower *metadataFollower
 	alterer  *alterer
 	flusher  *flusher
+	cleaner  *cleaner
 	ids      *producerIDs
 	recheck  chan struct{}       // one slot: replicas should be ticked now
 	requests *coordinatorChannel // for what a client's request needs of the coordinator
@@ -112,6 +114,7 @@ func Start(cfg Config) (*Broker, error) {
 	b.goRun("changing ISRs", b.alterer.run)
 	b.goRun("ticking", b.tick)
 	b.goRun("deleting old segments", b.retain)
+	b.goRun("compacting", b.cleaner.run)
 	b.goRun("writing checkpoints", b.checkpoint)
 	b.goRun("expiring producers", b.expireProducers)
 	b.goRun("removing logs", b.replicas.removals.run)
@@ -151,7 +154,7 @@ func (b *Broker) connectParts() {
 	b.replicas = &replicaTable{
 		cfg: cfg, node: b.node, epoch: b.epoch.Load, images: b.images,
 		propose: b.alterer.propose, recheck: b.recheckSoon, configured: func() { b.flusher.configured() }, failed: b.fail,
-		removals: newRemovals(cfg.FS, b.fail), settling: newSettling(), starts: newLogStarts(cfg.FS),
+		removals: newRemovals(cfg.FS, b.fail), settling: newSettling(), starts: newLogStarts(cfg.FS), cleaned: newCleaned(cfg.FS),
 		fetchers: &fetchers{
 			cfg: cfg, node: b.node, ctx: b.ctx, join: &b.wg, epoch: b.epoch.Load,
 			image: b.images.learned.Load, running: map[int32]*fetching{},
@@ -159,7 +162,9 @@ func (b *Broker) connectParts() {
 		found: map[string]*foundLog{},
 	}
 	b.replicas.fetchers.starts = b.replicas
+	b.replicas.removals.forget = b.replicas.cleaned.forget
 	b.flusher = newFlusher(b.replicas, cfg.Gate.Pass)
+	b.cleaner = newCleaner(cfg, b.node, b.replicas)
 	b.session = newSession(cfg, heartbeats, &b.epoch, b.images, b.rememberEpoch)
 	b.follower = &metadataFollower{
 		self: cfg.ID, cluster: cfg.ClusterID, channel: following, wait: cfg.Config.ReplicaFetchWaitMax,

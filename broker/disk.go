@@ -35,6 +35,9 @@ func (b *Broker) openDisk() (metaProperties, verdict, error) {
 	if err := b.replicas.keepFound(starts == nil); err != nil {
 		return identity, verdict{}, err
 	}
+	if err := b.replicas.restoreCleaned(readHint(b, cleanedFile, parseOffsetCheckpoint)); err != nil {
+		return identity, verdict{}, err
+	}
 	v := judge(last, stopped, b.cfg.FS.Session(), logs)
 	if starts == nil && v.clean { // it is written at the first start, and each time before it counts
 		v.clean, v.why = false, "where its logs start is not known"

@@ -73,6 +73,7 @@
 //	.kafka_cleanshutdown            while cleanly stopped: the epoch, and every log's end
 //	replication-offset-checkpoint   high watermarks
 //	log-start-offset-checkpoint     where logs start, if not where their files do
+//	cleaner-offset-checkpoint       how far each log is compacted
 //	orders-0/                       one log: see package partition
 //
 // # Where to start reading

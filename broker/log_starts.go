@@ -144,7 +144,3 @@ func (t *replicaTable) Lower(r *replication.Replica, offset int64, change func()
 		return nil
 	})
 }
-
-func (h *hosted) name() topicPartition {
-	return topicPartition{h.replica.Topic(), h.replica.ID().Partition}
-}

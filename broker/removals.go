@@ -15,7 +15,8 @@ import (
 type removals struct {
 	disk   vfs.FS
 	failed func(error)
-	wake   chan struct{} // one slot
+	forget func(topicPartition) error // what is known of a log whose directory goes; nil: nothing
+	wake   chan struct{}              // one slot
 
 	mu    sync.Mutex
 	queue []removal
@@ -92,7 +93,13 @@ func (r *removals) take() (removal, bool) {
 
 func (r *removals) remove(next removal) error {
 	next.log.Close()
-	err := vfs.RemoveAll(r.disk, next.dir)
+	var err error
+	if tp, ok := parseLogDir(next.dir); ok && r.forget != nil {
+		err = r.forget(tp)
+	}
+	if err == nil {
+		err = vfs.RemoveAll(r.disk, next.dir)
+	}
 	if err == nil {
 		err = r.disk.SyncDir(".")
 	}

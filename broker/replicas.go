@@ -2,6 +2,7 @@ package broker
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -42,6 +43,7 @@ type replicaTable struct {
 	removals   *removals
 	settling   *settling
 	starts     *logStarts
+	cleaned    *cleaned
 	fetchers   *fetchers
 
 	hosted sync.Map // metadata.TopicPartition -> *hosted
@@ -176,7 +178,7 @@ func (t *replicaTable) host(topic *metadata.Topic, tp metadata.TopicPartition) (
 		h.log.SetConfig(logConfig(&config, t.cfg.Config, topic.ID))
 	} else {
 		t.removals.wait(h.dir)
-		if err := t.starts.forget(name); err != nil {
+		if err := errors.Join(t.starts.forget(name), t.cleaned.forget(name)); err != nil {
 			return nil, err
 		}
 		log, _, err := partition.Open(t.cfg.FS, h.dir, logConfig(&config, t.cfg.Config, topic.ID))
@@ -196,6 +198,7 @@ func (t *replicaTable) host(topic *metadata.Topic, tp metadata.TopicPartition) (
 		Propose:       t.propose,
 		Starts:        t,
 		Events:        t.cfg.Events, Node: t.node, Failed: t.failed,
+		Cut: func(to int64) error { return t.cleaned.cut(name, to) },
 	})
 	t.hosted.Store(tp, h)
 	if config.FlushInterval < maxFlushInterval {

@@ -58,7 +58,7 @@ func (c *C) views(unclean map[string]bool) []invariant.View {
 	for _, p := range second.Partitions {
 		v := invariant.View{
 			Topic: p.Topic, Partition: p.Partition, MinISR: p.MinISR, Inside: inside,
-			Unclean: unclean[place(p.Topic, p.Partition)],
+			Unclean: unclean[place(p.Topic, p.Partition)], Compacted: p.Compacted,
 			Decided: invariant.Decided{
 				Replicas: p.Assigned, ISR: p.ISR, ELR: p.ELR, LastKnownLeader: p.LastKnownLeader,
 				Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, Recovering: p.Recovering,

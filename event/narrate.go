@@ -106,6 +106,8 @@ var words = map[Kind]func(Event) string{
 		return fmt.Sprintf("%s drops its log and refetches from %v", e.replica(), e.get("to"))
 	},
 	LogStartMoved: logStartMoved,
+	LogCompacted:  logCompacted,
+	LogDamaged:    func(e Event) string { return fmt.Sprintf("%s is not compacted: %v", e.replica(), e.get("error")) },
 	EpochStarted:  epochStarted,
 	HWAdvanced:    func(e Event) string { return fmt.Sprintf("%s: high watermark %v", e.replica(), e.get("hw")) },
 	CaughtUp:      func(e Event) string { return fmt.Sprintf("%s has caught up", e.replica()) },
@@ -206,6 +208,11 @@ func logStartMoved(e Event) string {
 		s += " (" + why + ")"
 	}
 	return s
+}
+
+func logCompacted(e Event) string {
+	return fmt.Sprintf("%s: log compacted up to offset %v: %v of %v records stay, %v of %v bytes",
+		e.replica(), e.get("to"), e.get("kept"), e.get("records"), e.get("left"), e.get("bytes"))
 }
 
 func epochStarted(e Event) string {

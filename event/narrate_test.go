@@ -53,6 +53,8 @@ func story() []Event {
 		{Kind: LogTruncated, Node: "broker-2", Topic: "orders", Data: data{"from": int64(40), "to": int64(38), "why": "epoch 0 ends there on the leader"}},
 		{Kind: LogReset, Node: "broker-1", Topic: "orders", Data: data{"to": int64(12)}},
 		{Kind: LogStartMoved, Node: "broker-1", Topic: "orders", Data: data{"from": int64(12), "to": int64(14), "why": "its records were deleted"}},
+		{Kind: LogCompacted, Node: "broker-1", Topic: "orders", Data: data{"from": int64(0), "to": int64(90), "records": int64(90), "kept": int64(7), "bytes": int64(5000), "left": int64(600)}},
+		{Kind: LogDamaged, Node: "broker-1", Topic: "orders", Data: data{"error": "orders-0/00000000000000000000.log is corrupt at byte 7: its checksum is wrong"}},
 		{Kind: CaughtUp, Node: "broker-2", Topic: "orders"},
 		{Kind: ISRGrown, Topic: "orders", Data: data{"isr": []int32{3, 2}, "joined": []int32{2}}},
 		{Kind: ELRChanged, Topic: "orders", Data: data{"elr": []int32{}}},

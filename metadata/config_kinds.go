@@ -14,7 +14,6 @@ type kind[T any] struct {
 	typ     ConfigType
 	accepts string // for people
 	parse   func(string) (T, bool)
-	later   func(string) bool // values that Kafka takes and that are not in effect yet; nil: none
 }
 
 // into reads value into field, or leaves the field and reports false.
@@ -42,18 +41,17 @@ var timestampTypes = kind[bool]{typ: StringConfig, accepts: "CreateTime or LogAp
 }}
 
 var cleanupPolicies = kind[CleanupPolicy]{
-	typ: ListConfig, accepts: "delete",
-	parse: func(s string) (CleanupPolicy, bool) { return CleanupPolicy(s), s == "delete" },
-	later: func(s string) bool {
+	typ: ListConfig, accepts: "delete or compact or compact,delete",
+	parse: func(s string) (CleanupPolicy, bool) {
 		var seen []string
 		for part := range strings.SplitSeq(s, ",") {
 			part = strings.TrimSpace(part)
 			if part != "delete" && part != "compact" || slices.Contains(seen, part) {
-				return false
+				return "", false
 			}
 			seen = append(seen, part)
 		}
-		return slices.Contains(seen, "compact")
+		return CleanupPolicy(strings.Join(seen, ",")), true
 	},
 }
 

@@ -92,14 +92,10 @@ func (c *BrokerConfig) set(name, value string) error {
 }
 
 func (d *ConfigDef) refuse(value string) error {
-	switch value := strings.TrimSpace(value); {
-	case d.later:
+	if d.later {
 		return fmt.Errorf("%w: %q is a config of Kafka's that brokersim does not do yet; leave it out", ErrInvalidConfig, d.Name)
-	case d.laterToo != nil && d.laterToo(value):
-		return fmt.Errorf("%w: %s=%q is a setting of Kafka's that brokersim does not do yet, accepted is %s",
-			ErrInvalidConfig, d.Name, value, d.Accepts)
 	}
-	return fmt.Errorf("%w: %s=%q, accepted is %s", ErrInvalidConfig, d.Name, value, d.Accepts)
+	return fmt.Errorf("%w: %s=%q, accepted is %s", ErrInvalidConfig, d.Name, strings.TrimSpace(value), d.Accepts)
 }
 
 // defaultConfig is what holds when nothing is set.

@@ -34,7 +34,7 @@ const (
 	DefaultSource ConfigSource = 5 // nobody set it
 )
 
-// A CleanupPolicy is the value of cleanup.policy: "delete", "compact" or both.
+// A CleanupPolicy is the value of cleanup.policy: "delete", "compact" or "compact,delete".
 type CleanupPolicy string
 
 // TopicConfig is every config of a topic, resolved and typed. A negative
@@ -83,6 +83,8 @@ type BrokerConfig struct {
 	LeaderImbalancePercent   int // per broker
 	SocketRequestMaxBytes    int
 	RetentionCheck           time.Duration
+	CleanerBackoff           time.Duration
+	CleanerDedupeBuffer      int64 // bytes
 	ProducerIDExpiration     time.Duration
 	GroupInitialDelay        time.Duration
 	GroupMinSessionTimeout   time.Duration

@@ -19,10 +19,9 @@ type ConfigDef struct {
 	Accepts      string // what values it takes, for people
 	Doc          string
 
-	broker    string                  // of a topic config: the broker config that holds its default
-	timing    bool                    // a timeout of the protocol between nodes: Scaled stretches it
-	later     bool                    // nothing is done with it yet, so it is refused
-	laterToo  func(value string) bool // values of which the same is true; nil: none
+	broker    string // of a topic config: the broker config that holds its default
+	timing    bool   // a timeout of the protocol between nodes: Scaled stretches it
+	later     bool   // nothing is done with it yet, so it is refused
 	setTopic  func(*TopicConfig, string) bool
 	setBroker func(*BrokerConfig, string) bool
 }
@@ -44,14 +43,14 @@ const (
 var configDefs = slices.Concat(
 	topicConfig("cleanup.policy", "log.cleanup.policy", cleanupPolicies, "delete",
 		func(c *TopicConfig) *CleanupPolicy { return &c.CleanupPolicy },
-		"What happens to old segments: delete drops them as retention asks. Nothing is compacted."),
+		"What happens to old records: delete drops segments as retention asks, compact keeps the last record of each key, and both do both."),
 	topicConfig("compression.type", "compression.type",
 		oneOf("producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"), "producer",
 		func(c *TopicConfig) *string { return &c.CompressionType },
 		"How batches are compressed in the log: as the producer did it, or anew by the leader."),
-	notYet(topicConfig("delete.retention.ms", "log.cleaner.delete.retention.ms", millis(LongConfig, 0), oneDay,
+	topicConfig("delete.retention.ms", "log.cleaner.delete.retention.ms", millis(LongConfig, 0), oneDay,
 		func(c *TopicConfig) *time.Duration { return &c.DeleteRetention },
-		"How long compaction keeps a tombstone.")),
+		"How long compaction keeps a tombstone once no older value is left."),
 	topicConfig("flush.messages", "log.flush.interval.messages", whole[int64](LongConfig, 1, maxLong), forever,
 		func(c *TopicConfig) *int64 { return &c.FlushMessages },
 		"Sync to disk after so many records; 1 syncs before every ack."),
@@ -61,9 +60,9 @@ var configDefs = slices.Concat(
 	topicConfig("index.interval.bytes", "log.index.interval.bytes", whole[int](IntConfig, 0, maxInt), "4096",
 		func(c *TopicConfig) *int { return &c.IndexIntervalBytes },
 		"Distance between two entries of the offset index."),
-	notYet(topicConfig("max.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms", millis(LongConfig, 1), forever,
+	topicConfig("max.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms", millis(LongConfig, 1), forever,
 		func(c *TopicConfig) *time.Duration { return &c.MaxCompactionLag },
-		"How long a record may stay uncompacted.")),
+		"Age of the first record of a segment at which a log is compacted though little of it is dirty; its active segment is rolled as early."),
 	topicConfig("max.message.bytes", "message.max.bytes", whole[int](IntConfig, 0, maxInt), "1048588",
 		func(c *TopicConfig) *int { return &c.MaxMessageBytes },
 		"The largest batch, as compressed by the producer."),
@@ -76,12 +75,12 @@ var configDefs = slices.Concat(
 	topicConfig("message.timestamp.after.max.ms", "log.message.timestamp.after.max.ms", millis(LongConfig, 0), "3600000",
 		func(c *TopicConfig) *time.Duration { return &c.TimestampAfterMax },
 		"How far a producer's timestamp may lie in the future."),
-	notYet(topicConfig("min.cleanable.dirty.ratio", "log.cleaner.min.cleanable.ratio", ratio(0, 1), "0.5",
+	topicConfig("min.cleanable.dirty.ratio", "log.cleaner.min.cleanable.ratio", ratio(0, 1), "0.5",
 		func(c *TopicConfig) *float64 { return &c.MinCleanableDirtyRatio },
-		"Share of the log that must be dirty before it is compacted.")),
-	notYet(topicConfig("min.compaction.lag.ms", "log.cleaner.min.compaction.lag.ms", millis(LongConfig, 0), "0",
+		"Share of the log that must be dirty before it is compacted."),
+	topicConfig("min.compaction.lag.ms", "log.cleaner.min.compaction.lag.ms", millis(LongConfig, 0), "0",
 		func(c *TopicConfig) *time.Duration { return &c.MinCompactionLag },
-		"How long a record stays uncompacted at least.")),
+		"How long a record stays uncompacted at least: so old the newest one of its segment must be."),
 	topicConfig("min.insync.replicas", "min.insync.replicas", whole[int](IntConfig, 1, maxInt), "1",
 		func(c *TopicConfig) *int { return &c.MinInsyncReplicas },
 		"Replicas that must be in sync for acks=all and for anything to be committed; never more than there are replicas."),
@@ -143,6 +142,12 @@ var configDefs = slices.Concat(
 	brokerConfig("log.retention.check.interval.ms", millis(LongConfig, 1), "300000",
 		func(c *BrokerConfig) *time.Duration { return &c.RetentionCheck },
 		"How often logs are looked at for segments that are too old, or too many."),
+	brokerConfig("log.cleaner.backoff.ms", millis(LongConfig, 1), "15000",
+		func(c *BrokerConfig) *time.Duration { return &c.CleanerBackoff },
+		"How often logs are looked at for one to compact, when there was none."),
+	brokerConfig("log.cleaner.dedupe.buffer.size", whole[int64](LongConfig, 1, maxLong), "134217728",
+		func(c *BrokerConfig) *int64 { return &c.CleanerDedupeBuffer },
+		"Bytes that may be used to remember the keys of a log, 24 for each; taken when needed. A log with more keys takes several turns."),
 	brokerConfig("producer.id.expiration.ms", millis(IntConfig, 1), oneDay,
 		func(c *BrokerConfig) *time.Duration { return &c.ProducerIDExpiration },
 		"How long an idle producer's sequence numbers are remembered."),
@@ -180,7 +185,7 @@ var configDefs = slices.Concat(
 func topicConfig[T any](name, broker string, k kind[T], def string, field func(*TopicConfig) *T, doc string) []ConfigDef {
 	d := ConfigDef{
 		Name: name, Type: k.typ, Scope: TopicScope, Default: def, KafkaDefault: def, Dynamic: true, Accepts: k.accepts, Doc: doc,
-		broker: broker, laterToo: k.later,
+		broker:   broker,
 		setTopic: func(c *TopicConfig, value string) bool { return k.into(field(c), value) },
 	}
 	return append(brokerConfig(broker, k, def, func(c *BrokerConfig) *T { return field(&c.TopicDefaults) },
@@ -190,7 +195,6 @@ func topicConfig[T any](name, broker string, k kind[T], def string, field func(*
 func brokerConfig[T any](name string, k kind[T], def string, field func(*BrokerConfig) *T, doc string) []ConfigDef {
 	return []ConfigDef{{
 		Name: name, Type: k.typ, Scope: BrokerScope, Default: def, KafkaDefault: def, Accepts: k.accepts, Doc: doc,
-		laterToo:  k.later,
 		setBroker: func(c *BrokerConfig, value string) bool { return k.into(field(c), value) },
 	}}
 }

@@ -41,7 +41,8 @@ const (
 	logAppendTimeBit = 1 << 3
 	transactionalBit = 1 << 4
 	controlBit       = 1 << 5
-	knownBits        = codecMask | logAppendTimeBit | transactionalBit | controlBit | 1<<6
+	horizonBit       = 1 << 6
+	knownBits        = codecMask | logAppendTimeBit | transactionalBit | controlBit | horizonBit
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -37,11 +37,16 @@ type Config struct {
 
 // ConfigOf returns what a topic's configs mean for its logs. The expiration of
 // producer ids is a broker's config and the topic id none at all: the caller adds
-// them.
+// them. A compacted topic's max.compaction.lag.ms rolls segments too (KIP-354): the
+// active one cannot be compacted.
 func ConfigOf(t metadata.TopicConfig) Config {
+	roll := t.SegmentTime
+	if t.CleanupPolicy.Compact() {
+		roll = min(roll, t.MaxCompactionLag)
+	}
 	return Config{
 		SegmentBytes:       t.SegmentBytes,
-		SegmentTime:        max(1, t.SegmentTime),
+		SegmentTime:        max(1, roll),
 		IndexIntervalBytes: max(1, t.IndexIntervalBytes),
 		SegmentIndexBytes:  t.SegmentIndexBytes,
 		MaxMessageBytes:    max(1, t.MaxMessageBytes),

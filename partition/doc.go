@@ -23,7 +23,8 @@
 //  2. Bytes are never re-encoded, so all replicas hold the same. The leader patches
 //     the base offset and the leader epoch, which lie outside of the checksum;
 //     LogAppendTime and a wrong maxTimestamp cost a new checksum. Only a topic
-//     whose compression.type differs from the batch's makes a new batch.
+//     whose compression.type differs from the batch's makes a new batch, and a
+//     compaction that leaves out some of a batch's records.
 //  3. Offsets never go back along a log, and neither do epochs. Unless a compaction
 //     has left records out, offsets are dense.
 //  4. After a crash a log is a prefix of what was appended, never less than what was
@@ -45,6 +46,8 @@
 //	├── leader-epoch-checkpoint      "0\n2\n3 0\n5 4600\n": version, count, epoch and start
 //	├── partition.metadata           "version: 0\ntopic_id: ...\n"
 //	├── *.deleted                    a segment on its way out, gone after the next start at the latest
+//	├── *.cleaned                    a compacted segment in the making, gone likewise
+//	├── *.swap                       one that takes the place of others: Open ends what was begun
 //	└── offset-gaps                  there if compaction has left out offsets; not Kafka's
 //
 // Kafka's own tools and code read all of it (make dump-check), and logs that Kafka
@@ -98,24 +101,37 @@
 // checksum does not cover a batch's base offset and leader epoch. A wrong offset
 // shows in the order of offsets; a wrong epoch only if it makes epochs go back.
 //
+// # Compaction
+//
+// A Cleaner writes the sealed, committed segments anew, a group that fits into one
+// at a time, without the records that a later one with the same key makes obsolete
+// (filter.go has the rules). Offsets stay. So do the first batch of each epoch and the
+// last one of each producer and segment, if only as a header: epochs and producers
+// are functions of the bytes afterwards as before, a follower that copies the log
+// gets to its end, and a crash in the middle of a swap does not forget which old
+// segments the new one stands for (swap.go). Kafka keeps less: of epochs it believes
+// its checkpoint. Replicas compact for themselves, so their bytes may differ; the last
+// record of each key does not.
+//
 // # Turns
 //
 // Writers hold a one-slot channel for as long as their disk calls take. Readers
 // never do: they load what is published in atomics (end, segments, sizes, index),
 // read, and look whether Log.cuts has moved meanwhile, which says that something
 // was cut off and they must read again. So a slow disk holds up nobody who only
-// reads, and nothing here keeps virtual time from moving.
+// reads, and nothing here keeps virtual time from moving. A compaction reads and
+// writes without the slot and takes it for a swap alone, which it gives up if cuts
+// has moved since it began.
 //
 // # Room for more
 //
-// Compaction (new segments swapped in by Log.publish, allowGaps before), producer
-// snapshots (.snapshot at each roll, so that Open and Truncate need not read all
+// Producer snapshots (.snapshot at each roll, so that Open and Truncate need not read all
 // headers), and the transaction index each get a file of that name here. The tail of the log
 // may then be kept in memory between write and reading.segment.
 //
 // # Reading order
 //
 // batch.go, log.go, append.go with validate.go, read.go and times.go, truncate.go, retain.go, recover.go;
-// then epochs.go and producers.go, which are pure. Package batchtest builds batches
+// compact.go with filter.go, rewrite.go and swap.go; then epochs.go and producers.go, which are pure. Package batchtest builds batches
 // for tests.
 package partition

@@ -25,11 +25,18 @@ func (l *Log) readGaps() error {
 // allowGaps makes it known, durably, that offsets will be missing from now on. The
 // slot is held.
 func (l *Log) allowGaps() error {
+	if err := l.noteGaps(); err != nil {
+		return l.fail("write "+gapFile, err)
+	}
+	return nil
+}
+
+func (l *Log) noteGaps() error {
 	if l.gaps.Load() {
 		return nil
 	}
 	if err := vfs.WriteFileSynced(l.fs, path.Join(l.dir, gapFile), []byte("version: 0\n")); err != nil {
-		return l.fail("write "+gapFile, err)
+		return err
 	}
 	l.gaps.Store(true)
 	return nil

@@ -41,6 +41,7 @@ type Log struct {
 	broken    error // the disk failed once; nothing more is written
 	closed    bool
 
+	cleaning   cleaning  // the turn of a compaction
 	validators sync.Pool // of *validator
 }
 
@@ -52,6 +53,7 @@ var ErrClosed = errors.New("the log is closed")
 // were appended are served. An absent log is made, beginning at offset 0.
 func Open(disk vfs.FS, dir string, cfg Config) (*Log, Recovery, error) {
 	l := &Log{fs: disk, dir: dir, writer: make(chan struct{}, 1), newNames: true}
+	l.cleaning.slot = make(chan struct{}, 1)
 	l.validators.New = func() any { return new(validator) }
 	l.segments.Store(new([]*segment))
 	l.SetConfig(cfg)
@@ -152,8 +154,10 @@ func (l *Log) sync() error {
 }
 
 // Close lets go of the files. It syncs nothing; what was written stays written
-// unless the machine loses power. Everything fails with ErrClosed afterwards.
+// unless the machine loses power. A compaction under way gives up first. Everything
+// fails with ErrClosed afterwards.
 func (l *Log) Close() error {
+	l.cleaning.end()
 	defer l.hold()()
 	if l.closed {
 		return nil

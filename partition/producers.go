@@ -125,3 +125,22 @@ func (s *producers) sweep(now time.Time, expiration time.Duration) {
 		}
 	}
 }
+
+// lastBatches returns the last offsets of batches that must stay for their
+// producers' sake: each one's newest batch, and its newest one below committed, which
+// is the newest if what is not committed gets lost.
+func (s *producers) lastBatches(committed int64) map[int64]bool {
+	stay := make(map[int64]bool, len(s.byID))
+	for _, p := range s.byID {
+		for i := p.n - 1; i >= max(0, p.n-remembered); i-- {
+			end := p.ring[i%remembered].endOffset
+			if i == p.n-1 || end < committed {
+				stay[end] = true
+			}
+			if end < committed {
+				break
+			}
+		}
+	}
+	return stay
+}

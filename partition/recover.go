@@ -78,6 +78,9 @@ func (l *Log) recover() (Recovery, error) {
 // segmentFiles returns the bases of the segments there are, in order, and sweeps
 // up what an interrupted change has left behind.
 func (l *Log) segmentFiles() (bases []int64, err error) {
+	if err := l.resumeSwaps(); err != nil {
+		return nil, err
+	}
 	names, err := l.fs.List(l.dir)
 	if err != nil {
 		return nil, l.storage("list the segments", err)

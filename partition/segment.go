@@ -127,7 +127,7 @@ func (s *segment) note(b Batch, position int64, interval int) {
 	if position == 0 {
 		s.seen.first = b.MaxTimestamp()
 	}
-	s.times.note(offset, b.MaxTimestamp())
+	s.times.note(offset, b.newest())
 	if s.index.note(offset, position, int(b.Size()), interval) {
 		s.times.mark()
 	}

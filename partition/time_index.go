@@ -107,8 +107,8 @@ func (sc *scanner) newestBefore(offset, end int64) (timeEntry, error) {
 		if b.LastOffset() >= offset {
 			break
 		}
-		if b.MaxTimestamp() > newest.timestamp {
-			newest = timeEntry{b.MaxTimestamp(), int32(b.LastOffset() - s.base)}
+		if b.newest() > newest.timestamp {
+			newest = timeEntry{b.newest(), int32(b.LastOffset() - s.base)}
 		}
 		at += b.Size()
 	}

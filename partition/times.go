@@ -115,7 +115,7 @@ func (s *segment) newestWithin(start, limit int64) (int64, error) {
 		if b, err = sc.next(at, size); err != nil || b.LastOffset() >= limit {
 			break
 		}
-		in, next := b.MaxTimestamp(), at+b.Size()
+		in, next := b.newest(), at+b.Size()
 		if b.BaseOffset() < start {
 			in, err = s.newestRecordSince(at, b.Size(), start)
 		}

@@ -117,6 +117,9 @@ func (r *Replica) cut(step Step, epoch int32) error {
 	default:
 		_, err = log.Truncate(step.To)
 	}
+	if err == nil && r.cfg.Cut != nil {
+		err = r.cfg.Cut(step.To)
+	}
 	if err != nil {
 		r.failed(err)
 		return fmt.Errorf("%s: %w", r, err)

@@ -29,6 +29,11 @@ type ReplicaConfig struct {
 	Events        event.Sink
 	Node          string      // of events
 	Failed        func(error) // the disk failed: the broker must go down
+
+	// Cut, if not nil, hears that the log was cut or reset to an offset before
+	// anything is appended there. Unlike the others it may wait for the disk; its
+	// error is the disk's.
+	Cut func(to int64) error
 }
 
 // A Replica is one broker's copy of a partition: a log, the role that the
@@ -77,7 +82,7 @@ func (r *Replica) ID() metadata.TopicPartition { return r.cfg.ID }
 func (r *Replica) Topic() string { return r.cfg.Topic }
 
 // Log is the replica's log. Only the replica changes it, but for syncs,
-// configs and what retention removes.
+// configs and what retention and compaction remove.
 func (r *Replica) Log() *partition.Log { return r.cfg.Log }
 
 // Apply takes the newest state of the partition from the metadata log; an older

@@ -16,6 +16,9 @@ type View struct {
 	// Unclean says that a leader was elected who might not have held all that is
 	// committed: replicas outside the ISR may still hold what was given up.
 	Unclean bool
+	// Compacted says that each replica leaves out records for itself, so that logs that
+	// agree need not be equal.
+	Compacted bool
 
 	Replicas []Replica // of running brokers
 }
