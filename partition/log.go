@@ -34,12 +34,16 @@ type Log struct {
 	epochs     publishedEpochs
 	cuts       atomic.Uint64
 
+	recoveryPoint atomic.Int64
+
 	// Of the holder of the slot.
-	producers producers
-	unsynced  int64 // records appended since the last sync
-	newNames  bool  // files were made or removed since the last sync of the directory
-	broken    error // the disk failed once; nothing more is written
-	closed    bool
+	producers  producers
+	unsynced   int64   // records appended since the last sync
+	snapshots  []int64 // there are, by offset; the newest is the last
+	distrusted bool    // no more are written
+	newNames   bool    // files were made or removed since the last sync of the directory
+	broken     error   // the disk failed once; nothing more is written
+	closed     bool
 
 	validators sync.Pool // of *validator
 }
@@ -64,10 +68,7 @@ func Open(disk vfs.FS, dir string, cfg Config) (*Log, Recovery, error) {
 }
 
 func (l *Log) open() (Recovery, error) {
-	if err := l.fs.MkdirAll(l.dir); err != nil {
-		return Recovery{}, l.storage("make the directory", err)
-	}
-	if err := l.fs.SyncDir(path.Dir(l.dir)); err != nil {
+	if err := l.makeDirectory(); err != nil {
 		return Recovery{}, l.storage("make the directory", err)
 	}
 	if err := l.checkTopicID(); err != nil {
@@ -77,6 +78,17 @@ func (l *Log) open() (Recovery, error) {
 		return Recovery{}, err
 	}
 	return l.recover()
+}
+
+// makeDirectory makes the log's directory, if it is not there: a full disk has no
+// room for that.
+func (l *Log) makeDirectory() error {
+	if _, err := l.fs.List(l.dir); errors.Is(err, fs.ErrNotExist) {
+		if err := l.fs.MkdirAll(l.dir); err != nil {
+			return err
+		}
+	}
+	return l.fs.SyncDir(path.Dir(l.dir))
 }
 
 // SetConfig changes what the next appends go by.
@@ -206,6 +218,9 @@ func (l *Log) active() *segment {
 func (l *Log) roll(base int64) error {
 	l.active().times.mark()
 	if err := l.sync(); err != nil {
+		return err
+	}
+	if err := l.prove(base); err != nil {
 		return err
 	}
 	s, err := createSegment(l.fs, l.dir, base)
