@@ -81,6 +81,7 @@ type Broker struct {
 	alterer  *alterer
 	flusher  *flusher
 	ids      *producerIDs
+	points   *recoveryPoints
 	recheck  chan struct{}       // one slot: replicas should be ticked now
 	requests *coordinatorChannel // for what a client's request needs of the coordinator
 	channels []*coordinatorChannel
@@ -158,6 +159,7 @@ func (b *Broker) connectParts() {
 		},
 		found: map[string]*foundLog{},
 	}
+	b.points = &recoveryPoints{disk: cfg.FS}
 	b.flusher = newFlusher(b.replicas, cfg.Gate.Pass)
 	b.session = newSession(cfg, heartbeats, &b.epoch, b.images, b.rememberEpoch)
 	b.follower = &metadataFollower{

@@ -28,6 +28,10 @@ func (b *Broker) checkpoint(ctx context.Context) error {
 			b.fail(err)
 			return err
 		}
+		if err := b.points.tick(time.Now(), b.replicas.recoveryPoints); err != nil {
+			b.fail(err)
+			return err
+		}
 		now := b.replicas.highWatermarks()
 		if maps.Equal(now, written) {
 			continue
