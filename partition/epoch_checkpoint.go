@@ -72,11 +72,14 @@ func (l *Log) restoreEpochs(found epochStarts) error {
 		return l.storage("read "+epochFile, err)
 	}
 	kept, ok := decodeEpochs(b)
-	if start := l.start.Load(); ok && start == l.end.Load() && start > 0 {
-		if last := kept.truncateFromEnd(start + 1); len(last) > 0 {
-			found = last.truncateFromStart(start)
-		}
+	start, end := l.start.Load(), l.end.Load()
+	switch {
+	case start < end:
+		found = found.truncateFromEnd(end)
+	case ok && start > 0:
+		found = kept.truncateFromEnd(start + 1)
 	}
+	found = found.truncateFromStart(start) // retention may have been at work since the snapshot
 	l.epochs.store(found)
 	if ok && slices.Equal(kept, found) || b == nil && len(found) == 0 {
 		return nil

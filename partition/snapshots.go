@@ -126,13 +126,12 @@ func (s *segment) seal(batches bool) (fresh bool, err error) {
 }
 
 // provenEpochs is what a snapshot says of the epochs: those that have records, and
-// in a log that retention has emptied the one that they had.
+// in a log that starts at its end the one that they had.
 func (l *Log) provenEpochs(at int64) epochStarts {
-	e, first := l.epochs.load(), (*l.segments.Load())[0]
-	if first.base == at && at > 0 {
-		return e
+	if l.start.Load() == at {
+		at++
 	}
-	return e.truncateFromEnd(at)
+	return l.epochs.load().truncateFromEnd(at)
 }
 
 // removeOldSnapshots leaves the newest. That it is durable can wait.
