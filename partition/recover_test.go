@@ -313,7 +313,7 @@ func FuzzRecovery(f *testing.F) {
 	f.Add(uint16(0), []byte{0x7f, 0xff}, uint8(4), true) // a time index that knows the future
 	f.Add(uint16(5), []byte{1, 2, 3}, uint8(4), false)
 	f.Add(uint16(30), []byte{0, 0, 9}, uint8(5), true) // a timestamp of a batch
-	f.Add(uint16(20), []byte{1}, uint8(16+6), true) // a snapshot that is not what it was
+	f.Add(uint16(20), []byte{1}, uint8(16+6), true)    // a snapshot that is not what it was
 	f.Add(uint16(0), []byte{}, uint8(16+6), true)
 	f.Fuzz(func(t *testing.T, at uint16, with []byte, file uint8, replace bool) {
 		cfg := partition.Config{SegmentBytes: 3 * one, IndexIntervalBytes: 10}
