@@ -34,7 +34,7 @@ type Log struct {
 	epochs     publishedEpochs
 	cuts       atomic.Uint64
 
-	recoveryPoint atomic.Int64
+	recoveryPoint atomic.Int64 // offset of the newest snapshot; 0: none
 
 	// Of the holder of the slot.
 	producers  producers
@@ -52,8 +52,9 @@ type Log struct {
 var ErrClosed = errors.New("the log is closed")
 
 // Open opens the log in dir and recovers it: what a crash has left of its last
-// append is cut off, and everything is read and checked, so that only records that
-// were appended are served. An absent log is made, beginning at offset 0.
+// append is cut off, and what no snapshot proves to be durable is read and checked.
+// An index that a full disk has no room
+// for is kept in memory. An absent log is made, beginning at offset 0.
 func Open(disk vfs.FS, dir string, cfg Config) (*Log, Recovery, error) {
 	l := &Log{fs: disk, dir: dir, writer: make(chan struct{}, 1), newNames: true}
 	l.validators.New = func() any { return new(validator) }
