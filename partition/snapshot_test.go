@@ -205,3 +205,27 @@ func FuzzSnapshot(f *testing.F) {
 		times(t, l)
 	})
 }
+
+// A truncation below every snapshot leaves one of its own: what nobody can learn
+// from the log any more is not forgotten.
+func TestProducersOutliveATruncation(t *testing.T) {
+	disk := vfs.NewMem(0)
+	cfg := partition.Config{SegmentBytes: 20 * one}
+	l := open(t, disk, cfg)
+	sendAs(t, l, 1, 0)
+	_, err := l.Retain(now, l.LogEndOffset(), partition.Retention{Delete: true, Time: -1, Bytes: 0})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, l.LogStartOffset())
+	for seq := range int32(5) {
+		sendAs(t, l, 2, seq)
+		require.NoError(t, l.Checkpoint(now))
+	}
+	_, err = l.Truncate(2)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, l.RecoveryPoint())
+	l, found := reopen(t, l, disk, cfg)
+	require.Equal(t, partition.Recovery{LogStartOffset: 1, LogEndOffset: 2}, found)
+	require.True(t, sendAs(t, l, 1, 0).Duplicate)
+	require.True(t, sendAs(t, l, 2, 0).Duplicate)
+	require.False(t, sendAs(t, l, 2, 1).Duplicate)
+}
