@@ -3,6 +3,9 @@ package partition_test
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -228,4 +231,28 @@ func TestProducersOutliveATruncation(t *testing.T) {
 	require.True(t, sendAs(t, l, 1, 0).Duplicate)
 	require.True(t, sendAs(t, l, 2, 0).Duplicate)
 	require.False(t, sendAs(t, l, 2, 1).Duplicate)
+}
+
+// The snapshots that Apache Kafka wrote are read, and written as they were but for
+// what transactions say there.
+func TestSnapshotsThatKafkaWrote(t *testing.T) {
+	files, err := filepath.Glob("testdata/kafka-4.1/clean/*/*.snapshot")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	same := 0
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		require.NoError(t, err)
+		at, err := strconv.ParseInt(strings.TrimSuffix(filepath.Base(name), ".snapshot"), 10, 64)
+		require.NoError(t, err)
+		ok, proof := partition.CheckSnapshot(b, at)
+		require.True(t, ok, name)
+		require.False(t, proof, name)
+		again := partition.RecodeSnapshot(b, at, true)
+		require.Len(t, again, len(b), name)
+		if string(again) == string(b) && len(b) > 10 {
+			same++
+		}
+	}
+	require.Positive(t, same)
 }
