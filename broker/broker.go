@@ -83,6 +83,7 @@ type Broker struct {
 	flusher  *flusher
 	cleaner  *cleaner
 	ids      *producerIDs
+	points   *recoveryPoints
 	recheck  chan struct{}       // one slot: replicas should be ticked now
 	requests *coordinatorChannel // for what a client's request needs of the coordinator
 	channels []*coordinatorChannel
@@ -163,6 +164,7 @@ func (b *Broker) connectParts() {
 	}
 	b.replicas.fetchers.starts = b.replicas
 	b.replicas.removals.forget = b.replicas.cleaned.forget
+	b.points = &recoveryPoints{disk: cfg.FS}
 	b.flusher = newFlusher(b.replicas, cfg.Gate.Pass)
 	b.cleaner = newCleaner(cfg, b.node, b.replicas)
 	b.session = newSession(cfg, heartbeats, &b.epoch, b.images, b.rememberEpoch)

@@ -27,6 +27,10 @@ func (b *Broker) checkpoint(ctx context.Context) error {
 		if err := b.replicas.Keep(); err != nil {
 			return err
 		}
+		if err := b.points.tick(time.Now(), b.replicas.recoveryPoints); err != nil {
+			b.fail(err)
+			return err
+		}
 		now := b.replicas.highWatermarks()
 		if maps.Equal(now, written) {
 			continue

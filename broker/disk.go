@@ -127,7 +127,7 @@ func (b *Broker) remove(name string) error {
 
 // leaveDisk makes everything durable and writes that it is.
 func (b *Broker) leaveDisk(epoch int64) error {
-	ends, err := b.replicas.syncLogs()
+	ends, err := b.replicas.leaveLogs()
 	if err != nil {
 		return err
 	}
@@ -135,6 +135,9 @@ func (b *Broker) leaveDisk(epoch int64) error {
 		return err
 	}
 	if err := b.replicas.Keep(); err != nil {
+		return err
+	}
+	if err := b.points.write(b.replicas.recoveryPoints()); err != nil {
 		return err
 	}
 	if epoch < 0 {

@@ -22,14 +22,24 @@ func (t *replicaTable) recoverLogs() (map[string]recovered, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing the logs: %w", err)
 	}
-	results := map[string]recovered{}
+	var dirs []string
 	for _, name := range names {
 		dir, isDir := strings.CutSuffix(name, "/")
-		tp, isLog := parseLogDir(dir)
-		if !isDir || !isLog {
-			continue
+		if _, isLog := parseLogDir(dir); isDir && isLog {
+			dirs = append(dirs, dir)
 		}
-		result, err := t.recoverLog(dir, tp)
+	}
+	opened, err := t.openLogs(dirs)
+	if err != nil {
+		return nil, err
+	}
+	for dir, o := range opened { // so that they will be closed
+		t.found[dir] = &foundLog{log: o.log}
+	}
+	results := map[string]recovered{}
+	for _, dir := range dirs {
+		tp, _ := parseLogDir(dir)
+		result, err := t.recoverLog(dir, tp, opened[dir])
 		if err != nil {
 			return nil, fmt.Errorf("opening the log %s: %w", dir, err)
 		}
@@ -38,17 +48,12 @@ func (t *replicaTable) recoverLogs() (map[string]recovered, error) {
 	return results, nil
 }
 
-func (t *replicaTable) recoverLog(dir string, tp topicPartition) (recovered, error) {
+func (t *replicaTable) recoverLog(dir string, tp topicPartition, opened openedLog) (recovered, error) {
 	id, _, err := partition.ReadTopicID(t.cfg.FS, dir)
 	if err != nil {
 		return recovered{}, err
 	}
-	// Which configs the topic has is not known before the metadata log says so.
-	config := logConfig(&t.cfg.Config.TopicDefaults, t.cfg.Config, metadata.UUID{})
-	log, recovery, err := partition.Open(t.cfg.FS, dir, config)
-	if err != nil {
-		return recovered{}, err
-	}
+	log, recovery := opened.log, opened.recovery
 	t.found[dir] = &foundLog{topic: id, log: log}
 	if err := t.starts.restore(tp, log); err != nil {
 		return recovered{}, err

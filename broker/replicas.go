@@ -278,17 +278,18 @@ func (t *replicaTable) closeLogs() {
 	}
 }
 
-// syncLogs makes every log durable and returns where each one ends.
-func (t *replicaTable) syncLogs() (map[string]int64, error) {
-	ends := map[string]int64{}
+// leaveLogs makes every log durable, so that the next start need not read it, and
+// returns where each one ends.
+func (t *replicaTable) leaveLogs() (map[string]int64, error) {
+	ends, now := map[string]int64{}, time.Now()
 	for h := range t.each() {
-		if err := h.log.Sync(); err != nil {
+		if err := h.log.Checkpoint(now); err != nil {
 			return nil, fmt.Errorf("syncing the log %s: %w", h.dir, err)
 		}
 		ends[h.dir] = h.log.LogEndOffset()
 	}
 	for dir, found := range t.found {
-		if err := found.log.Sync(); err != nil {
+		if err := found.log.Checkpoint(now); err != nil {
 			return nil, fmt.Errorf("syncing the log %s: %w", dir, err)
 		}
 		ends[dir] = found.log.LogEndOffset()

@@ -195,3 +195,11 @@ func addSequence(seq, n int32) int32 {
 	}
 	return seq + n
 }
+
+// subtractSequence counts n back.
+func subtractSequence(seq, n int32) int32 {
+	if seq < n {
+		return math.MaxInt32 - (n - seq) + 1
+	}
+	return seq - n
+}

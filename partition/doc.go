@@ -29,7 +29,7 @@
 //     has left records out, offsets are dense.
 //  4. After a crash a log is a prefix of what was appended, never less than what was
 //     synced, never a record that is damaged. Hence the order of things: a segment
-//     is synced before the next one begins, a cut is durable before anything is
+//     is synced before the next one begins, everything before a snapshot says so, a cut is durable before anything is
 //     appended in its place, and an epoch is in its checkpoint before its first batch.
 //  5. A disk that failed once is not written to again (ErrStorage). In particular no
 //     sync is ever repeated, since a second one may say that all is well.
@@ -43,6 +43,7 @@
 //	├── 00000000000000004711.log     the active segment begins at offset 4711
 //	├── 00000000000000004711.index
 //	├── 00000000000000004711.timeindex
+//	├── 00000000000000004711.snapshot   producers, and what is below 4711; snapshot.go draws it
 //	├── leader-epoch-checkpoint      "0\n2\n3 0\n5 4600\n": version, count, epoch and start
 //	├── partition.metadata           "version: 0\ntopic_id: ...\n"
 //	├── *.deleted                    a segment on its way out, gone after the next start at the latest
@@ -85,16 +86,35 @@
 //	│ timestamp in ms         │ offset       │  this offset, from the segment's base,
 //	└─────────────────────────┴──────────────┘  is newer; one in that batch is as new
 //
-// Both are written when the log is synced, rolled or closed, and made anew at Open.
+// Both are written when the log is synced, rolled or closed, and made durable before
+// a snapshot is written.
+//
+// # Recovery
+//
+// A snapshot says what the log was at an offset when everything below it was durable:
+// each segment's size and the sums of its indexes, the epochs, the producers. One is
+// written at each roll and by Checkpoint, when a broker stops in good order. The
+// newest is the recovery point. Below it Open compares: the size of a segment, its
+// indexes, its first batch, and the batches behind its last index entry, whose epoch
+// and offset vouch for all before them. An index that is not as it was is made anew
+// from its segment. If anything else differs the snapshots are worth nothing: then,
+// and where there is none, as Kafka writes them or an earlier version left the log,
+// Open reads everything. What lies above the recovery point is always read.
+//
+// Truncate and Reset remove the snapshots above the cut, durably, before they cut.
+// The epochs are in the snapshot and in the batches behind it; the checkpoint of them
+// is compared and replaced, and only tells what a log without records had. A producer
+// is remembered after retention has taken its records, until it expires.
 //
 // # Damage
 //
-// Open reads everything and checks every checksum. It cuts off what is not good. If
+// Of what it reads Open checks every checksum. It cuts off what is not good. If
 // nothing valid lies behind, that was a torn tail: an append that a crash left
-// unfinished. If something does, or a segment is missing, the log is damaged, and
+// unfinished. If something does, or a segment is missing, or the log ends below its
+// recovery point, the log is damaged, and
 // Recovery.Corrupt says where: what this replica once acknowledged may be gone, so
-// its broker must not claim to be what it was. Epochs and producers are taken from
-// the log; a checkpoint that is missing, torn or stale is replaced.
+// its broker must not claim to be what it was. Distrust makes the next Open read
+// everything.
 //
 // A read checks headers, positions, the order of offsets and every checksum: what
 // comes from a disk is believed of nobody, so a corrupt record is never served. The
@@ -125,13 +145,13 @@
 //
 // # Room for more
 //
-// Producer snapshots (.snapshot at each roll, so that Open and Truncate need not read all
-// headers), and the transaction index each get a file of that name here. The tail of the log
+// The transaction index gets a file of that name here. The tail of the log
 // may then be kept in memory between write and reading.segment.
 //
 // # Reading order
 //
-// batch.go, log.go, append.go with validate.go, read.go and times.go, truncate.go, retain.go, recover.go;
+// batch.go, log.go, append.go with validate.go, read.go and times.go, truncate.go, retain.go, snapshot.go and
+// snapshots.go, recover.go with trust.go and walk.go;
 // compact.go with filter.go, rewrite.go and swap.go; then epochs.go and producers.go, which are pure. Package batchtest builds batches
 // for tests.
 package partition

@@ -3,10 +3,13 @@ package partition
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/brokersim/brokersim/internal/vfs"
 )
@@ -60,22 +63,64 @@ func decodeEpochs(b []byte) (e epochStarts, ok bool) {
 	return e, len(e) == count && lines.Err() == nil
 }
 
-// restoreEpochs publishes the epochs that recovery found in the log itself, and
-// replaces a checkpoint that is missing, torn or stale. There is no case in which
-// the checkpoint knows better: it is kept for Kafka's tools, and for the day when
-// a start need not read the whole log.
+// restoreEpochs publishes the epochs that recovery found in the snapshot and in the
+// batches behind it, and replaces a checkpoint that is missing, torn or stale. The
+// checkpoint alone knows what a log without records had before retention took them.
 func (l *Log) restoreEpochs(found epochStarts) error {
+	b, err := readFile(l.fs, path.Join(l.dir, epochFile))
+	if err != nil {
+		return l.storage("read "+epochFile, err)
+	}
+	kept, ok := decodeEpochs(b)
+	start, end := l.start.Load(), l.end.Load()
+	switch {
+	case start < end:
+		found = found.truncateFromEnd(end)
+	case ok && start > 0:
+		found = kept.truncateFromEnd(start + 1)
+	}
+	found = found.truncateFromStart(start) // retention may have been at work since the snapshot
 	l.epochs.store(found)
-	b, err := vfs.ReadFile(l.fs, path.Join(l.dir, epochFile))
-	if err == nil {
-		if kept, ok := decodeEpochs(b); ok && string(encodeEpochs(kept)) == string(encodeEpochs(found)) {
-			return nil
-		}
-	} else if len(found) == 0 {
+	if ok && slices.Equal(kept, found) || b == nil && len(found) == 0 {
 		return nil
 	}
-	if err := l.writeEpochs(found); err != nil {
+	if err := l.writeEpochs(found); err != nil && !errors.Is(err, syscall.ENOSPC) {
 		return l.storage("write the leader epochs", err)
 	}
+	return nil
+}
+
+// learnEarlyEpochs reads the headers of what lies below the first epoch that the
+// snapshot knows: the log start had been moved up behind it.
+func (r *recovery) learnEarlyEpochs() error {
+	known := r.proof.epochs
+	if len(known) == 0 || r.point == 0 {
+		return nil
+	}
+	var early epochStarts
+	for _, s := range r.segments {
+		sc, size := scanner{s: s, window: make([]byte, locateWindow)}, s.size.Load()
+		for at := int64(0); s.base < known[0].Offset && at < size; {
+			b, err := sc.next(at, size)
+			if _, damaged := errors.AsType[*CorruptError](err); damaged {
+				return errDisproved
+			}
+			if err != nil {
+				return err
+			}
+			if b.BaseOffset() >= known[0].Offset {
+				break
+			}
+			if b.LeaderEpoch() < early.latest() || b.LeaderEpoch() > known[0].Epoch {
+				return errDisproved
+			}
+			early = early.assign(b.LeaderEpoch(), b.BaseOffset())
+			at += b.Size()
+		}
+	}
+	if len(early) > 0 && early.latest() == r.epochs[0].Epoch {
+		r.epochs = r.epochs[1:]
+	}
+	r.epochs = append(early, r.epochs...)
 	return nil
 }

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"cmp"
 	"slices"
 	"sync/atomic"
 )
@@ -31,6 +32,18 @@ func (e epochStarts) latest() int32 {
 		return -1
 	}
 	return e[len(e)-1].Epoch
+}
+
+// at returns the epoch that a record at offset has; -1 if that is not known.
+func (e epochStarts) at(offset int64) int32 {
+	i, found := slices.BinarySearchFunc(e, offset, func(s EpochStart, offset int64) int { return cmp.Compare(s.Offset, offset) })
+	if !found {
+		i--
+	}
+	if i < 0 {
+		return -1
+	}
+	return e[i].Epoch
 }
 
 // assign says that epoch begins at offset. Entries that contradict it give way; it

@@ -69,9 +69,25 @@ func (x *index) truncate(position int64) {
 	x.since = 0
 }
 
-func (x *index) flush() error { return x.entries.flush(indexEntrySize, appendIndexEntry) }
+func (x *index) flush() error { return x.entries.flush(&indexFormat) }
 
-func appendIndexEntry(b []byte, e indexEntry) []byte {
-	b = binary.BigEndian.AppendUint32(b, uint32(e.offset))
-	return binary.BigEndian.AppendUint32(b, uint32(e.position))
+func (x *index) sum() fileSum { return x.entries.sum(&indexFormat) }
+
+// leadsTo reports whether the last entry is for a batch that ends at offset, from
+// the segment's base.
+func (x *index) leadsTo(offset int64) bool {
+	list := x.load()
+	return int64(list[len(list)-1].offset) == offset
+}
+
+var indexFormat = format[indexEntry]{
+	size: indexEntrySize,
+	encode: func(b []byte, e indexEntry) []byte {
+		b = binary.BigEndian.AppendUint32(b, uint32(e.offset))
+		return binary.BigEndian.AppendUint32(b, uint32(e.position))
+	},
+	decode: func(b []byte) indexEntry {
+		return indexEntry{int32(binary.BigEndian.Uint32(b)), int32(binary.BigEndian.Uint32(b[4:]))}
+	},
+	follows: func(before, e indexEntry) bool { return e.offset > before.offset && e.position > before.position },
 }

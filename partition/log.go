@@ -34,12 +34,16 @@ type Log struct {
 	epochs     publishedEpochs
 	cuts       atomic.Uint64
 
+	recoveryPoint atomic.Int64 // offset of the newest snapshot; 0: none
+
 	// Of the holder of the slot.
-	producers producers
-	unsynced  int64 // records appended since the last sync
-	newNames  bool  // files were made or removed since the last sync of the directory
-	broken    error // the disk failed once; nothing more is written
-	closed    bool
+	producers  producers
+	unsynced   int64   // records appended since the last sync
+	snapshots  []int64 // there are, by offset; the newest is the last
+	distrusted bool    // no more are written
+	newNames   bool    // files were made or removed since the last sync of the directory
+	broken     error   // the disk failed once; nothing more is written
+	closed     bool
 
 	cleaning   cleaning  // the turn of a compaction
 	validators sync.Pool // of *validator
@@ -49,8 +53,9 @@ type Log struct {
 var ErrClosed = errors.New("the log is closed")
 
 // Open opens the log in dir and recovers it: what a crash has left of its last
-// append is cut off, and everything is read and checked, so that only records that
-// were appended are served. An absent log is made, beginning at offset 0.
+// append is cut off, and what no snapshot proves to be durable is read and checked.
+// An index that a full disk has no room
+// for is kept in memory. An absent log is made, beginning at offset 0.
 func Open(disk vfs.FS, dir string, cfg Config) (*Log, Recovery, error) {
 	l := &Log{fs: disk, dir: dir, writer: make(chan struct{}, 1), newNames: true}
 	l.cleaning.slot = make(chan struct{}, 1)
@@ -66,10 +71,7 @@ func Open(disk vfs.FS, dir string, cfg Config) (*Log, Recovery, error) {
 }
 
 func (l *Log) open() (Recovery, error) {
-	if err := l.fs.MkdirAll(l.dir); err != nil {
-		return Recovery{}, l.storage("make the directory", err)
-	}
-	if err := l.fs.SyncDir(path.Dir(l.dir)); err != nil {
+	if err := l.makeDirectory(); err != nil {
 		return Recovery{}, l.storage("make the directory", err)
 	}
 	if err := l.checkTopicID(); err != nil {
@@ -79,6 +81,17 @@ func (l *Log) open() (Recovery, error) {
 		return Recovery{}, err
 	}
 	return l.recover()
+}
+
+// makeDirectory makes the log's directory, if it is not there: a full disk has no
+// room for that.
+func (l *Log) makeDirectory() error {
+	if _, err := l.fs.List(l.dir); errors.Is(err, fs.ErrNotExist) {
+		if err := l.fs.MkdirAll(l.dir); err != nil {
+			return err
+		}
+	}
+	return l.fs.SyncDir(path.Dir(l.dir))
 }
 
 // SetConfig changes what the next appends go by.
@@ -211,6 +224,9 @@ func (l *Log) active() *segment {
 func (l *Log) roll(base int64) error {
 	l.active().times.mark()
 	if err := l.sync(); err != nil {
+		return err
+	}
+	if err := l.prove(base); err != nil {
 		return err
 	}
 	s, err := createSegment(l.fs, l.dir, base)

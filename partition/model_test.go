@@ -34,6 +34,7 @@ func TestLogAgainstModel(t *testing.T) {
 			"sync":      m.sync,
 			"read":      m.read,
 			"crash":     m.crash,
+			"stop":      m.stop,
 			"powerLoss": m.powerLoss,
 			"breakdown": m.breakdown,
 			"":          m.check,
@@ -292,6 +293,19 @@ func (m *model) reopened() {
 	for _, b := range m.batches {
 		m.assign(b.LeaderEpoch(), b.BaseOffset())
 	}
+	if kept := m.log.Epochs(); len(m.batches) == 0 && m.base > 0 && len(kept) == 1 && kept[0].Offset == m.base {
+		m.epochs = kept // begun and without a record, or what retention has left
+	}
+}
+
+// stop ends the process in good order.
+func (m *model) stop(t *rapid.T) {
+	require.NoError(t, m.log.Checkpoint(now))
+	m.durable = m.end
+	if rapid.Bool().Draw(t, "and the power goes") {
+		m.disk.PowerLoss()
+	}
+	m.crash(t)
 }
 
 func (m *model) powerLoss(t *rapid.T) {

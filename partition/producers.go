@@ -96,27 +96,61 @@ func (s *producers) record(b Batch) {
 	if b.LogAppendTime() {
 		x.stamp = b.MaxTimestamp()
 	}
+	p.add(x)
+}
+
+// add makes x the newest batch.
+func (p *producer) add(x sent) {
 	p.ring[p.n%remembered] = x
 	p.n++
 }
 
-// reaches reports whether a batch at or above offset has been recorded, so that a
-// truncation to there asks for a rebuild.
-func (s *producers) reaches(offset int64) bool {
-	for _, p := range s.byID {
+// reaching returns the producers that may have written at or above offset: what a
+// truncation to there leaves of them is to be learned again. The others are as
+// they were.
+func (s *producers) reaching(offset int64) (ids []int64) {
+	for id, p := range s.byID {
 		if p.n == 0 || p.newest().endOffset >= offset {
-			return true
+			ids = append(ids, id)
 		}
 	}
-	return false
+	return ids
+}
+
+// relearn replaces what is known of some producers by what `from` knows.
+func (s *producers) relearn(ids []int64, from producers) {
+	for _, id := range ids {
+		delete(s.byID, id)
+		if p := from.byID[id]; p != nil {
+			s.byID[id] = p
+		}
+	}
+}
+
+// adopt takes in the producers that are not known. They wrote what the log no
+// longer has.
+func (s *producers) adopt(from map[int64]*producer) {
+	for id, p := range from {
+		if s.byID[id] != nil {
+			continue
+		}
+		if s.byID == nil {
+			s.byID = map[int64]*producer{}
+		}
+		s.byID[id] = p
+	}
 }
 
 // sweep forgets producers that were silent for longer than expiration, now and
 // then. Kafka goes by the records' timestamps, and so does this.
 func (s *producers) sweep(now time.Time, expiration time.Duration) {
-	if now.Sub(s.swept) < min(sweepEvery, expiration) {
-		return
+	if now.Sub(s.swept) >= min(sweepEvery, expiration) {
+		s.expire(now, expiration)
 	}
+}
+
+// expire forgets them now.
+func (s *producers) expire(now time.Time, expiration time.Duration) {
 	s.swept = now
 	deadline := now.UnixMilli() - expiration.Milliseconds()
 	for id, p := range s.byID {

@@ -1,10 +1,10 @@
 package partition
 
 import (
+	"errors"
 	"fmt"
-	"hash/crc32"
-	"path"
 	"slices"
+	"syscall"
 )
 
 // Recovery says what Open found.
@@ -14,18 +14,29 @@ type Recovery struct {
 	// unfinished. It was never acknowledged, if the crash was the process's alone.
 	TornBytes int64
 	// Corrupt is not empty if the log was damaged in a way that no unfinished append
-	// explains: something valid lies behind the damage, or a file is missing. The log
-	// ends before the damage; the rest, committed records perhaps, is gone from here.
-	// There is at most one.
+	// explains: something valid lies behind the damage, a file is missing, or the
+	// log ends where it once was durable further on. The log ends before the damage;
+	// the rest, committed records perhaps, is gone from here. There is at most one.
 	Corrupt []*CorruptError
 }
 
-// A recovery is Open's walk over all batches, from the first to the last good one.
-// What it learns on the way becomes the log's state.
+// A recovery makes a log's state out of its files. Below the recovery point, the
+// offset of the newest snapshot that proves something, it only looks whether the
+// segments are what the snapshot says; above, it reads and checks every batch. If
+// anything below is not as it should be, it begins again and believes no snapshot.
 type recovery struct {
-	log  *Log
-	gaps bool // offsets may be missing between batches
-	buf  []byte
+	log    *Log
+	gaps   bool // offsets may be missing between batches
+	stream stream
+
+	header [HeaderSize]byte // scratch
+
+	point int64    // recovery point; 0: everything is read
+	proof snapshot // the one at point
+
+	// The newest snapshot that proves nothing, as Kafka writes them, and its offset.
+	kafka   map[int64]*producer
+	kafkaAt int64
 
 	next     int64 // offset that the next batch must have
 	epochs   epochStarts
@@ -33,111 +44,96 @@ type recovery struct {
 	found    Recovery
 }
 
+// errDisproved ends a recovery that a snapshot has misled, or that the damage in
+// the log is worse than it can tell. Nothing has been changed.
+var errDisproved = errors.New("the log is not what its snapshot says")
+
 // recover reads the log from its files, cuts off what cannot be kept and publishes
 // the rest.
 func (l *Log) recover() (Recovery, error) {
-	bases, err := l.segmentFiles()
+	files, err := l.listFiles()
 	if err != nil {
 		return Recovery{}, err
 	}
-	r := recovery{log: l, gaps: l.gaps.Load(), buf: make([]byte, 64<<10)}
+	l.snapshots = files.snapshots
+	r := &recovery{log: l, gaps: l.gaps.Load()}
 	defer func() { l.segments.Store(&r.segments) }()
+	if err := r.choose(files.segments); err != nil {
+		return Recovery{}, l.storage("read a snapshot", err)
+	}
+	claimed := r.point
+	err = r.run(files.segments)
+	if errors.Is(err, errDisproved) {
+		l.segments.Store(&r.segments)
+		l.closeSegments()
+		l.producers = producers{}
+		r = &recovery{log: l, gaps: r.gaps, stream: r.stream, kafka: r.kafka, kafkaAt: r.kafkaAt}
+		err = r.run(files.segments)
+	}
+	if err == nil {
+		err = r.finish(claimed)
+	}
+	if err != nil {
+		return Recovery{}, l.storage("recover", err)
+	}
+	return r.found, l.restoreEpochs(r.epochs)
+}
+
+// run takes the segments into the log as far as they are good.
+func (r *recovery) run(bases []int64) error {
 	for i, base := range bases {
 		intact, err := r.open(base, bases[i+1:])
 		if err != nil {
-			return Recovery{}, l.storage("recover", err)
+			return err
 		}
 		if !intact {
 			if err := r.drop(bases[len(r.segments):]); err != nil {
-				return Recovery{}, l.storage("recover", err)
+				return err
 			}
 			break
 		}
 	}
-	for _, s := range r.segments[:max(0, len(r.segments)-1)] {
-		if s.times.mark(); err == nil {
-			err = s.flushIndexes()
-		}
+	if r.next < r.point {
+		return errDisproved
 	}
-	if err != nil {
-		return Recovery{}, l.storage("write the indexes", err)
-	}
-	if len(r.segments) == 0 {
-		s, err := createSegment(l.fs, l.dir, 0)
-		if err != nil {
-			return Recovery{}, l.storage("make a segment", err)
-		}
-		r.segments = append(r.segments, s)
-	}
-	l.start.Store(r.segments[0].base)
-	l.end.Store(r.next)
-	r.found.LogStartOffset, r.found.LogEndOffset = l.start.Load(), l.end.Load()
-	return r.found, l.restoreEpochs(r.epochs)
-}
-
-// segmentFiles returns the bases of the segments there are, in order, and sweeps
-// up what an interrupted change has left behind.
-func (l *Log) segmentFiles() (bases []int64, err error) {
-	if err := l.resumeSwaps(); err != nil {
-		return nil, err
-	}
-	names, err := l.fs.List(l.dir)
-	if err != nil {
-		return nil, l.storage("list the segments", err)
-	}
-	var stray []string
-	for _, name := range names {
-		base, isLog := segmentBase(name, logSuffix)
-		of, isIndex := indexBase(name)
-		switch {
-		case isLog:
-			bases = append(bases, base)
-		case isIndex && !slices.Contains(names, path.Base(segmentName("", of, logSuffix))),
-			leftover(name):
-			stray = append(stray, name)
-		}
-	}
-	for _, name := range stray {
-		if err := l.fs.Remove(path.Join(l.dir, name)); err != nil {
-			return nil, l.storage("sweep up", err)
-		}
-	}
-	return bases, nil // names are sorted, so these are
-}
-
-// indexBase returns the offset in the name of an index.
-func indexBase(name string) (base int64, ok bool) {
-	if base, ok = segmentBase(name, indexSuffix); ok {
-		return base, ok
-	}
-	return segmentBase(name, timeSuffix)
+	return r.learnEarlyEpochs()
 }
 
 // open takes one segment into the log, as far as it is good. intact is false if the
 // log ends here whatever follows.
 func (r *recovery) open(base int64, following []int64) (intact bool, err error) {
 	l := r.log
-	switch {
-	case len(r.segments) == 0:
-		r.next = base
-	case base < r.next:
-		r.corrupt(segmentName(l.dir, base, logSuffix), 0, "it begins below the end of the segment before")
-		return false, nil
-	case base > r.next && !r.gaps:
-		r.corrupt(segmentName(l.dir, base, logSuffix), 0, "the records before it are missing")
-		return false, nil
-	default:
+	if len(r.segments) == 0 {
 		r.next = base
 	}
+	why := ""
+	switch {
+	case base < r.next:
+		why = "it begins below the end of the segment before"
+	case base > r.next && !r.gaps:
+		why = "the records before it are missing"
+	}
+	if why != "" {
+		r.corrupt(segmentName(l.dir, base, logSuffix), 0, why)
+		return false, r.doubt()
+	}
+	r.next = base
 	s, err := openSegment(l.fs, l.dir, base)
 	if err != nil {
 		return false, err
 	}
 	r.segments = append(r.segments, s)
 	size := s.size.Load()
-	good, why, err := r.walk(s, size)
+	from, err := r.trust(s)
+	if err != nil {
+		return false, err
+	}
+	good, why, err := r.walk(s, from, size)
 	if err != nil || good == size {
 		return err == nil, err
+	}
+	if err := r.doubt(); err != nil {
+		return false, err
 	}
 	follows, err := r.validBehind(s, good, size, following)
 	if err != nil {
@@ -151,75 +147,17 @@ func (r *recovery) open(base int64, following []int64) (intact bool, err error) 
 	return false, r.cut(s, good)
 }
 
+// doubt is asked when something is wrong at the offset `next`.
+func (r *recovery) doubt() error {
+	if r.next < r.point {
+		return errDisproved
+	}
+	return nil
+}
+
 // corrupt reports damage; there is only ever one, since the log ends there.
 func (r *recovery) corrupt(file string, position int64, why string) {
 	r.found.Corrupt = []*CorruptError{{File: file, Offset: position, Why: why}}
-}
-
-// walk checks the batches of a segment and takes note of them. It returns where the
-// good ones end, and why the next one is not good.
-func (r *recovery) walk(s *segment, size int64) (good int64, why string, err error) {
-	sc := scanner{s: s, window: r.buf[:locateWindow]}
-	cfg := r.log.cfg.Load()
-	for good < size {
-		if size-good < HeaderSize {
-			return good, "it ends within the header of a batch", nil
-		}
-		h, err := sc.header(good, size)
-		if err != nil {
-			return good, "", err
-		}
-		if why = r.refuses(h, size-good); why != "" {
-			return good, why, nil
-		}
-		sum, err := r.checksum(s, good, h.Size())
-		if err != nil {
-			return good, "", err
-		}
-		if sum != h.CRC() {
-			return good, "its checksum is wrong", nil
-		}
-		s.note(h, good, cfg.IndexIntervalBytes)
-		r.log.producers.record(h)
-		r.epochs = r.epochs.assign(h.LeaderEpoch(), h.BaseOffset())
-		r.next = h.NextOffset()
-		good += h.Size()
-	}
-	return good, "", nil
-}
-
-// refuses says why a batch cannot be the log's next one, as far as its header
-// tells, with room bytes left in the file; "" if it can.
-func (r *recovery) refuses(h Batch, room int64) string {
-	if why := h.headerFault(); why != "" {
-		return why
-	}
-	switch {
-	case h.Size() > room:
-		return "it ends within a batch"
-	case h.BaseOffset() < r.next:
-		return fmt.Sprintf("offset %d follows offset %d", h.BaseOffset(), r.next-1)
-	case h.BaseOffset() > r.next && !r.gaps:
-		return fmt.Sprintf("offset %d follows offset %d", h.BaseOffset(), r.next-1)
-	case h.LeaderEpoch() < r.epochs.latest():
-		return fmt.Sprintf("epoch %d follows epoch %d", h.LeaderEpoch(), r.epochs.latest())
-	}
-	return ""
-}
-
-// checksum computes the checksum of the batch at a position, piece by piece: a
-// length that is garbage must not decide how much memory is taken.
-func (r *recovery) checksum(s *segment, position, size int64) (sum uint32, err error) {
-	buf := r.buf[locateWindow:] // the scanner holds the rest
-	for at, end := position+atAttributes, position+size; at < end; {
-		piece := buf[:min(int64(len(buf)), end-at)]
-		if err := s.readFull(piece, at); err != nil {
-			return 0, err
-		}
-		sum = crc32.Update(sum, castagnoli, piece)
-		at += int64(len(piece))
-	}
-	return sum, nil
 }
 
 // cut shortens the last segment to what is good, durably: what is cut off must not
@@ -241,4 +179,55 @@ func (r *recovery) drop(bases []int64) error {
 		}
 	}
 	return r.log.fs.SyncDir(r.log.dir)
+}
+
+// finish publishes what was found. claimed is the offset up to which a snapshot
+// says that the log was durable.
+func (r *recovery) finish(claimed int64) error {
+	l := r.log
+	for _, s := range r.segments[:max(0, len(r.segments)-1)] {
+		s.times.mark()
+		if err := s.flushIndexes(); err != nil && !errors.Is(err, syscall.ENOSPC) {
+			return err // with a full disk, the indexes are only in memory
+		}
+	}
+	if err := r.settle(claimed); err != nil {
+		return err
+	}
+	if len(r.segments) == 0 {
+		s, err := createSegment(l.fs, l.dir, 0)
+		if err != nil {
+			return err
+		}
+		r.segments = append(r.segments, s)
+	}
+	l.start.Store(r.segments[0].base)
+	l.end.Store(r.next)
+	r.found.LogStartOffset, r.found.LogEndOffset = l.start.Load(), l.end.Load()
+	return nil
+}
+
+// settle brings snapshots and producers in line with the end that was found.
+func (r *recovery) settle(claimed int64) error {
+	l := r.log
+	if claimed > r.next && len(r.found.Corrupt) == 0 {
+		file, at := segmentName(l.dir, claimed, snapshotSuffix), int64(0)
+		if n := len(r.segments); n > 0 {
+			file, at = r.segments[n-1].name, r.segments[n-1].size.Load()
+		}
+		r.found.TornBytes = 0
+		r.corrupt(file, at, fmt.Sprintf("the log ends at offset %d, and was durable up to %d", r.next, claimed))
+	}
+	if r.point == 0 && r.kafkaAt <= r.next {
+		l.producers.adopt(r.kafka)
+	}
+	l.recoveryPoint.Store(r.point)
+	from := r.next + 1
+	if claimed > r.point {
+		from = 0 // none that agrees with it is to be believed
+	}
+	if n := len(l.snapshots); n == 0 || l.snapshots[n-1] < from {
+		return nil
+	}
+	return l.removeSnapshots(from)
 }

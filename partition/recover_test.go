@@ -313,6 +313,8 @@ func FuzzRecovery(f *testing.F) {
 	f.Add(uint16(0), []byte{0x7f, 0xff}, uint8(4), true) // a time index that knows the future
 	f.Add(uint16(5), []byte{1, 2, 3}, uint8(4), false)
 	f.Add(uint16(30), []byte{0, 0, 9}, uint8(5), true) // a timestamp of a batch
+	f.Add(uint16(20), []byte{1}, uint8(16+6), true)    // a snapshot that is not what it was
+	f.Add(uint16(0), []byte{}, uint8(16+6), true)
 	f.Fuzz(func(t *testing.T, at uint16, with []byte, file uint8, replace bool) {
 		cfg := partition.Config{SegmentBytes: 3 * one, IndexIntervalBytes: 10}
 		disk := vfs.NewMem(0)
@@ -322,9 +324,16 @@ func FuzzRecovery(f *testing.F) {
 			sent = append(sent, fmt.Sprint(i))
 			appendTo(t, l, int32(i/4), sent[i])
 		}
+		trusting := file >= 16
+		if !trusting {
+			require.NoError(t, l.Distrust())
+		}
 		require.NoError(t, l.Close())
-		name := []string{firstLog, dir + "/00000000000000000003.log", firstIndex, epochFile,
-			firstTimeIndex, firstLog}[file%6]
+		names := []string{firstLog, dir + "/00000000000000000003.log", firstIndex, epochFile, firstTimeIndex, firstLog}
+		if trusting {
+			names = append(names, dir+"/00000000000000000006.snapshot")
+		}
+		name := names[int(file)%16%len(names)]
 		edit(t, disk, name, func(b []byte) []byte {
 			i := min(int(at), len(b))
 			j := i
@@ -338,12 +347,21 @@ func FuzzRecovery(f *testing.F) {
 		defer l.Close()
 		require.Equal(t, found.LogEndOffset, l.LogEndOffset())
 		got, err := l.Read(nil, 0, 1<<40, 1<<20, true)
+		if trusting && err != nil { // not looked at before it is asked for
+			require.ErrorIs(t, err, metadata.ErrCorruptMessage)
+			return
+		}
 		require.NoError(t, err)
 		next := int64(0)
 		for b := range partition.Batches(got) {
 			require.Equal(t, b.Checksum(), b.CRC())
 			require.Equal(t, next, b.BaseOffset())
 			next = b.NextOffset()
+		}
+		if trusting && next < l.LogEndOffset() {
+			_, err := l.Read(nil, next, 1<<40, 1<<20, true)
+			require.ErrorIs(t, err, metadata.ErrCorruptMessage)
+			return
 		}
 		require.Equal(t, l.LogEndOffset(), next)
 		first, err := l.OffsetForTime(batchtest.Timestamp)

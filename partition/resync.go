@@ -29,6 +29,7 @@ func (r *recovery) validBehind(s *segment, good, size int64, following []int64) 
 // length says nothing about where the next one begins. The work is bounded: bytes
 // that look like batches again and again, and are none, count as one.
 func (r *recovery) hunt(s *segment, from, size int64) (bool, error) {
+	r.stream.begin(s)
 	budget := 4*(size-from) + 1<<20
 	window := make([]byte, 64<<10)
 	for at := from; size-at >= HeaderSize; {
@@ -50,9 +51,9 @@ func (r *recovery) hunt(s *segment, from, size int64) (bool, error) {
 			if budget -= h.Size(); budget < 0 {
 				return true, nil
 			}
-			sum, err := r.checksum(s, position, h.Size())
-			if err != nil || sum == h.CRC() {
-				return err == nil, err
+			ok, err := r.stream.sound(position, h.Size(), position+h.Size())
+			if ok || err != nil {
+				return ok, err
 			}
 		}
 		at += int64(last) + 1

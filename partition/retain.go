@@ -1,6 +1,8 @@
 package partition
 
 import (
+	"errors"
+	"io/fs"
 	"path"
 	"strings"
 	"time"
@@ -129,7 +131,7 @@ func (l *Log) removeOldest(n int) error {
 		s.close()
 		for _, suffix := range suffixes {
 			name := segmentName(l.dir, s.base, suffix)
-			if err := l.fs.Rename(name, name+deletedSuffix); err != nil {
+			if err := l.fs.Rename(name, name+deletedSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return l.fail("remove a segment", err)
 			}
 		}
@@ -139,7 +141,7 @@ func (l *Log) removeOldest(n int) error {
 	}
 	for _, s := range gone {
 		for _, suffix := range suffixes {
-			if err := l.fs.Remove(segmentName(l.dir, s.base, suffix) + deletedSuffix); err != nil {
+			if err := l.fs.Remove(segmentName(l.dir, s.base, suffix) + deletedSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return l.fail("remove a segment", err)
 			}
 		}

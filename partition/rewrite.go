@@ -22,7 +22,7 @@ const maxRelative = math.MaxInt32
 // If it fails it leaves nothing behind.
 func (c *compaction) rewrite(group []*segment, cfg *Config) (fresh *segment, err error) {
 	l := c.log
-	fresh = newSegment(l.dir, group[0].base)
+	fresh = newSegment(l.fs, l.dir, group[0].base)
 	defer func() {
 		if err != nil {
 			fresh.close()

@@ -28,13 +28,18 @@ var suffixes = []string{logSuffix, indexSuffix, timeSuffix}
 // A segment is a stretch of a log: a file of batches and the indexes into it. One
 // writer appends; anybody reads below size.
 type segment struct {
+	disk  vfs.FS
+	dir   string
 	base  int64  // no record in it is below
 	name  string // of the file with the batches
 	file  vfs.File
 	size  atomic.Int64 // bytes that may be read
 	index index
 	times timeIndex
-	seen  seen // its age
+
+	// The writer's.
+	seen   seen  // its age
+	sealed *seal // what was durable the last time that a snapshot was written; nil: not known
 }
 
 func segmentName(dir string, base int64, suffix string) string {
@@ -53,51 +58,79 @@ func segmentBase(name, suffix string) (base int64, ok bool) {
 
 // createSegment makes the files of an empty segment.
 func createSegment(disk vfs.FS, dir string, base int64) (*segment, error) {
-	s := newSegment(dir, base)
+	s := newSegment(disk, dir, base)
 	var err error
 	if s.file, err = disk.Create(s.name); err != nil {
 		return nil, err
 	}
-	if err = s.createIndexes(disk, dir); err != nil {
+	if err = s.createIndexes(); err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func newSegment(dir string, base int64) *segment {
-	s := &segment{base: base, name: segmentName(dir, base, logSuffix)}
+func newSegment(disk vfs.FS, dir string, base int64) *segment {
+	s := &segment{disk: disk, dir: dir, base: base, name: segmentName(dir, base, logSuffix)}
 	s.times.newest.Store(noTimestamp)
 	s.seen.first = noTimestamp
 	return s
 }
 
-func (s *segment) createIndexes(disk vfs.FS, dir string) (err error) {
-	if s.index.file, err = disk.Create(segmentName(dir, s.base, indexSuffix)); err != nil {
+// createIndexes makes the files of the indexes that are not open.
+func (s *segment) createIndexes() error {
+	if err := s.index.create(s.disk, segmentName(s.dir, s.base, indexSuffix)); err != nil {
 		return err
 	}
-	s.times.file, err = disk.Create(segmentName(dir, s.base, timeSuffix))
-	return err
+	return s.times.create(s.disk, segmentName(s.dir, s.base, timeSuffix))
 }
 
-// openSegment opens the files of a segment that is there. Its indexes are made
-// anew, by recovery.
+// openSegment opens the batches of a segment that is there. Its indexes are
+// recovery's to load or make anew.
 func openSegment(disk vfs.FS, dir string, base int64) (*segment, error) {
-	s := newSegment(dir, base)
+	s := newSegment(disk, dir, base)
 	var err error
 	if s.file, err = disk.Open(s.name); err != nil {
 		return nil, err
 	}
 	size, err := s.file.Size()
-	if err == nil {
-		err = s.createIndexes(disk, dir)
-	}
 	if err != nil {
 		s.close()
 		return nil, err
 	}
 	s.size.Store(size)
 	return s, nil
+}
+
+// loadIndexes opens the files of the indexes and takes the entries from them that
+// known says they begin with. If they do not, or it says nothing, the indexes are
+// emptied and ok is false: a walk over the segment fills them.
+func (s *segment) loadIndexes(known seal) (ok bool, err error) {
+	length, err := s.index.open(s.disk, segmentName(s.dir, s.base, indexSuffix))
+	if err != nil {
+		return false, err
+	}
+	timesLength, err := s.times.open(s.disk, segmentName(s.dir, s.base, timeSuffix))
+	if err != nil {
+		return false, err
+	}
+	if known.size > 0 {
+		ok, err = s.index.read(length, known.index, &indexFormat)
+		if ok && err == nil {
+			ok, err = s.times.read(timesLength, known.times, &timeFormat)
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	if !ok {
+		s.index.truncate(0)
+		s.times.keep(0)
+	}
+	if err := s.index.trim(length, &indexFormat); err != nil {
+		return false, err
+	}
+	return ok, s.times.trim(timesLength, &timeFormat)
 }
 
 // close lets go of the files. What fails is of no consequence: all that was to be
@@ -135,10 +168,24 @@ func (s *segment) note(b Batch, position int64, interval int) {
 
 // flushIndexes brings the files of the indexes up to date.
 func (s *segment) flushIndexes() error {
+	if err := s.createIndexes(); err != nil {
+		return err
+	}
 	if err := s.index.flush(); err != nil {
 		return err
 	}
 	return s.times.flush()
+}
+
+// syncIndexes makes them durable, too.
+func (s *segment) syncIndexes() error {
+	if err := s.flushIndexes(); err != nil {
+		return err
+	}
+	if err := s.index.file.Sync(); err != nil {
+		return err
+	}
+	return s.times.file.Sync()
 }
 
 // fits reports whether a batch may be appended behind pending bytes that are about

@@ -152,7 +152,7 @@ func replacedBy(names []string, base, end int64) (old []int64) {
 // sound: damage in it is for recovery to find and report, and until then no reason to
 // remove anything.
 func (l *Log) swapEnd(base int64) (end int64, err error) {
-	s := newSegment(l.dir, base)
+	s := newSegment(l.fs, l.dir, base)
 	if s.file, err = l.fs.Open(s.name + swapSuffix); err != nil {
 		return 0, err
 	}

@@ -87,11 +87,21 @@ func (x *timeIndex) truncate(offset int64, newest timeEntry) {
 	x.newestAt = int64(newest.offset)
 }
 
-func (x *timeIndex) flush() error { return x.entries.flush(timeEntrySize, appendTimeEntry) }
+func (x *timeIndex) flush() error { return x.entries.flush(&timeFormat) }
 
-func appendTimeEntry(b []byte, e timeEntry) []byte {
-	b = binary.BigEndian.AppendUint64(b, uint64(e.timestamp))
-	return binary.BigEndian.AppendUint32(b, uint32(e.offset))
+func (x *timeIndex) sum() fileSum { return x.entries.sum(&timeFormat) }
+
+var timeFormat = format[timeEntry]{
+	size: timeEntrySize,
+	encode: func(b []byte, e timeEntry) []byte {
+		b = binary.BigEndian.AppendUint64(b, uint64(e.timestamp))
+		return binary.BigEndian.AppendUint32(b, uint32(e.offset))
+	},
+	decode: func(b []byte) timeEntry {
+		return timeEntry{int64(binary.BigEndian.Uint64(b)), int32(binary.BigEndian.Uint32(b[8:]))}
+	},
+	before:  timeEntry{noTimestamp, -1},
+	follows: func(before, e timeEntry) bool { return e.timestamp > before.timestamp && e.offset > before.offset },
 }
 
 // newestBefore returns the largest timestamp of the batches that end below offset,

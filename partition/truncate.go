@@ -1,8 +1,6 @@
 package partition
 
 import (
-	"fmt"
-
 	"github.com/brokersim/brokersim/metadata"
 )
 
@@ -55,7 +53,7 @@ func (l *Log) truncate(to int64) error {
 	if err != nil {
 		return l.readError(err)
 	}
-	rebuild := l.producers.reaches(end)
+	relearn, removed := l.producers.reaching(end), l.recoveryPoint.Load() > end
 	l.publish(func() {
 		l.end.Store(end)
 		l.start.Store(min(l.start.Load(), end))
@@ -65,6 +63,12 @@ func (l *Log) truncate(to int64) error {
 		last.index.truncate(at)
 		last.times.truncate(end-last.base, newest)
 	})
+	last.sealed = nil
+	// What was proven is not so any more. A crash from here on leaves a log that is
+	// read whole, or longer.
+	if err := l.removeSnapshots(end + 1); err != nil {
+		return l.fail("remove a snapshot", err)
+	}
 	// The newest go first, and durably: a crash in between leaves a log that is
 	// merely longer.
 	if err := l.removeSegments(segments[keep:]); err != nil {
@@ -79,8 +83,15 @@ func (l *Log) truncate(to int64) error {
 	if err := l.setEpochs(l.epochs.load().truncateFromEnd(end)); err != nil {
 		return err
 	}
-	if rebuild {
-		return l.rebuildProducers()
+	if len(relearn) > 0 {
+		learned, err := l.learnProducers()
+		if err != nil {
+			return l.fail("read the producers", err)
+		}
+		l.producers.relearn(relearn, learned)
+	}
+	if removed {
+		return l.prove(end)
 	}
 	return nil
 }
@@ -147,6 +158,9 @@ func (l *Log) reset(offset int64) error {
 		l.start.Store(offset)
 		l.end.Store(offset)
 	})
+	if err := l.removeSnapshots(0); err != nil {
+		return l.fail("remove a snapshot", err)
+	}
 	if err := l.setEpochs(nil); err != nil {
 		return err
 	}
@@ -179,23 +193,4 @@ func (l *Log) SetLogStart(offset int64) error {
 	}
 	l.start.Store(offset)
 	return l.setEpochs(l.epochs.load().truncateFromStart(offset))
-}
-
-// rebuildProducers reads the headers of all batches to learn what the log knows of
-// its producers. The slot is held.
-func (l *Log) rebuildProducers() error {
-	l.producers = producers{swept: l.producers.swept}
-	window := make([]byte, 64<<10)
-	for _, s := range *l.segments.Load() {
-		sc := scanner{s: s, window: window}
-		for at, size := int64(0), s.size.Load(); at < size; {
-			b, err := sc.next(at, size)
-			if err != nil {
-				return l.fail("read the producers", fmt.Errorf("after a truncation: %w", err))
-			}
-			l.producers.record(b)
-			at += b.Size()
-		}
-	}
-	return nil
 }

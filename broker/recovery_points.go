@@ -1,0 +1,54 @@
+package broker
+
+import (
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/brokersim/brokersim/internal/vfs"
+)
+
+// recoveryPointsFile says up to which offset each log was durable, in the same text
+// as the high watermarks' file and as Kafka has it. It is for Kafka and for whoever
+// looks: our own recovery goes by the snapshots beside each log, which cannot be
+// ahead of it.
+const recoveryPointsFile = "recovery-point-offset-checkpoint"
+
+// How often it is written: Kafka's log.flush.offset.checkpoint.interval.ms.
+const recoveryPointsEvery = time.Minute
+
+// recoveryPoints writes that file now and then. It is for one goroutine at a time.
+type recoveryPoints struct {
+	disk    vfs.FS
+	next    time.Time
+	written offsetCheckpoint
+}
+
+// tick writes the file if it is time.
+func (r *recoveryPoints) tick(now time.Time, points func() offsetCheckpoint) error {
+	if now.Before(r.next) {
+		return nil
+	}
+	r.next = now.Add(recoveryPointsEvery)
+	return r.write(points())
+}
+
+func (r *recoveryPoints) write(now offsetCheckpoint) error {
+	if maps.Equal(now, r.written) {
+		return nil
+	}
+	if err := vfs.WriteFileSynced(r.disk, recoveryPointsFile, now.encode()); err != nil {
+		return fmt.Errorf("writing %s: %w", recoveryPointsFile, err)
+	}
+	r.written = now
+	return nil
+}
+
+// recoveryPoints is what the file should say of the replicas.
+func (t *replicaTable) recoveryPoints() offsetCheckpoint {
+	c := offsetCheckpoint{}
+	for h := range t.each() {
+		c[topicPartition{h.replica.Topic(), h.replica.ID().Partition}] = h.log.RecoveryPoint()
+	}
+	return c
+}
