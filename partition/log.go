@@ -34,11 +34,16 @@ type Log struct {
 	epochs     publishedEpochs
 	cuts       atomic.Uint64
 
-	// Of the holder of the slot.
+	// What is written is ahead of what is published while a sync is owed. syncing is
+	// the slot of whoever syncs, or must not be synced beside.
+	tip      tip
+	syncing  chan struct{}
+	newNames atomic.Bool // files were made or removed since the last sync of the directory
+
+	dead atomic.Pointer[error] // why nothing more is written: the disk failed once, or closed
+
+	// Of the holder of the writer's slot.
 	producers producers
-	unsynced  int64 // records appended since the last sync
-	newNames  bool  // files were made or removed since the last sync of the directory
-	broken    error // the disk failed once; nothing more is written
 	closed    bool
 
 	validators sync.Pool // of *validator
@@ -51,7 +56,8 @@ var ErrClosed = errors.New("the log is closed")
 // append is cut off, and everything is read and checked, so that only records that
 // were appended are served. An absent log is made, beginning at offset 0.
 func Open(disk vfs.FS, dir string, cfg Config) (*Log, Recovery, error) {
-	l := &Log{fs: disk, dir: dir, writer: make(chan struct{}, 1), newNames: true}
+	l := &Log{fs: disk, dir: dir, writer: make(chan struct{}, 1), syncing: make(chan struct{}, 1)}
+	l.newNames.Store(true)
 	l.validators.New = func() any { return new(validator) }
 	l.segments.Store(new([]*segment))
 	l.SetConfig(cfg)
@@ -60,6 +66,7 @@ func Open(disk vfs.FS, dir string, cfg Config) (*Log, Recovery, error) {
 		l.closeSegments()
 		return nil, Recovery{}, err
 	}
+	l.tip.begin(l.end.Load(), l.active())
 	return l, found, nil
 }
 
@@ -105,7 +112,7 @@ func (l *Log) Size() int64 {
 // holds records of a newer epoch.
 func (l *Log) StartEpoch(epoch int32) error {
 	defer l.hold()()
-	if err := l.usable(); err != nil {
+	if err := l.ready(); err != nil {
 		return err
 	}
 	if latest := l.LatestEpoch(); epoch < latest {
@@ -122,46 +129,20 @@ func (l *Log) ExpireProducers(now time.Time) {
 	l.producers.sweep(now, l.cfg.Load().ProducerIDExpiration)
 }
 
-// Sync makes everything appended so far durable. A sync that fails is never tried
-// again: what it was to save may be gone already, so the log takes no more
-// appends.
-func (l *Log) Sync() error {
-	defer l.hold()()
-	if err := l.usable(); err != nil {
-		return err
-	}
-	return l.sync()
-}
-
-func (l *Log) sync() error {
-	active := l.active()
-	if err := active.flushIndexes(); err != nil {
-		return l.fail("write the index", err)
-	}
-	if err := active.file.Sync(); err != nil {
-		return l.fail("sync", err)
-	}
-	if l.newNames {
-		if err := l.fs.SyncDir(l.dir); err != nil {
-			return l.fail("sync the directory", err)
-		}
-		l.newNames = false
-	}
-	l.unsynced = 0
-	return nil
-}
-
 // Close lets go of the files. It syncs nothing; what was written stays written
-// unless the machine loses power. Everything fails with ErrClosed afterwards.
+// unless the machine loses power. Everything fails with ErrClosed afterwards, and
+// so do those who wait for a sync.
 func (l *Log) Close() error {
 	defer l.hold()()
+	defer l.still()()
 	if l.closed {
 		return nil
 	}
 	l.closed = true
-	if l.broken == nil {
+	if l.usable() == nil {
 		_ = l.active().flushIndexes() // recovery makes it anew if that fails
 	}
+	l.die(fmt.Errorf("%s: %w: %w", l.dir, metadata.ErrStorage, ErrClosed))
 	l.closeSegments()
 	return nil
 }
@@ -180,19 +161,36 @@ func (l *Log) hold() (release func()) {
 
 func (l *Log) release() { <-l.writer }
 
-// usable says why nothing may be written any more, if so. The slot is held.
+// usable says why nothing may be written any more, if so.
 func (l *Log) usable() error {
-	if l.closed {
-		return fmt.Errorf("%s: %w: %w", l.dir, metadata.ErrStorage, ErrClosed)
+	if why := l.dead.Load(); why != nil {
+		return *why
 	}
-	return l.broken
+	return nil
+}
+
+// ready is usable for whoever does something else than append: all that is written
+// is shown when it returns, and stays so while the writer's slot is held.
+func (l *Log) ready() error {
+	if err := l.usable(); err != nil {
+		return err
+	}
+	return l.Settle()
 }
 
 // fail ends the log's life as something that can be written to: the disk may hold
-// more or less than we know of. The slot is held.
+// more or less than we know of. Those who wait for a sync hear of it.
 func (l *Log) fail(doing string, err error) error {
-	l.broken = l.storage(doing, err)
-	return l.broken
+	err = l.storage(doing, err)
+	l.die(err)
+	return err
+}
+
+func (l *Log) die(why error) {
+	l.dead.Store(&why)
+	l.tip.mu.Lock()
+	defer l.tip.mu.Unlock()
+	l.tip.wakeLocked()
 }
 
 // active is the segment that is appended to.
@@ -202,20 +200,21 @@ func (l *Log) active() *segment {
 }
 
 // roll begins a new segment. The old one is synced first, so that a crash can only
-// ever tear the last one.
+// ever tear the last one. The writer's slot is held.
 func (l *Log) roll(base int64) error {
 	l.active().times.mark()
-	if err := l.sync(); err != nil {
+	if err := l.Sync(); err != nil {
 		return err
 	}
 	s, err := createSegment(l.fs, l.dir, base)
 	if err != nil {
 		return l.fail("roll a segment", err)
 	}
-	l.newNames = true
+	l.newNames.Store(true)
 	list := *l.segments.Load()
 	grown := append(list[:len(list):len(list)], s)
 	l.segments.Store(&grown)
+	l.tip.move(l.end.Load(), 0, s)
 	return nil
 }
 
