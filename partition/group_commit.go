@@ -17,7 +17,7 @@ type tip struct {
 	newest  written       // changed with the writer's slot held, too
 	durable int64         // what is below was met by a sync
 	shown   uint64        // number of the newest append that readers see
-	waited  chan struct{} // closed when more is shown or the log is dead; nil while nobody waits
+	waited  chan struct{} // closed when more is shown; nil while nobody waits
 }
 
 // written is one moment of a log's end.
@@ -79,15 +79,11 @@ func (l *Log) met(w written) {
 func (l *Log) showLocked(w written) {
 	t := &l.tip
 	if w.number <= t.shown {
-		return // a roll was quicker
+		return // more than the sync has met is shown already
 	}
 	w.in.size.Store(w.at)
 	l.end.Store(w.next)
 	t.shown = w.number
-	t.wakeLocked()
-}
-
-func (t *tip) wakeLocked() {
 	if t.waited != nil {
 		close(t.waited)
 		t.waited = nil
@@ -132,7 +128,7 @@ func (l *Log) AwaitSynced(a AppendInfo) error {
 }
 
 // outcome reports whether the append of this number is shown, or why it never will
-// be; more is closed when that changes.
+// be. more is closed when more is shown.
 func (l *Log) outcome(number uint64) (shown bool, more <-chan struct{}, err error) {
 	t := &l.tip
 	t.mu.Lock()

@@ -23,29 +23,30 @@ func TestALogThatOwesASync(t *testing.T) {
 		do     func(l *partition.Log) error
 		want   []string
 		waiter error
+		syncs  int64 // the one under way, the one behind it, and what it takes
 	}{
-		"sync":            {(*partition.Log).Sync, []string{"a", "b", "c"}, nil},
-		"settle":          {(*partition.Log).Settle, []string{"a", "b", "c"}, nil},
-		"a new epoch":     {func(l *partition.Log) error { return l.StartEpoch(3) }, []string{"a", "b", "c"}, nil},
-		"truncate":        {func(l *partition.Log) error { _, err := l.Truncate(1); return err }, []string{"a"}, nil},
-		"truncate it all": {func(l *partition.Log) error { _, err := l.Truncate(0); return err }, nil, nil},
-		"reset":           {func(l *partition.Log) error { return l.Reset(0) }, nil, nil},
+		"sync":            {(*partition.Log).Sync, []string{"a", "b", "c"}, nil, 2},
+		"settle":          {(*partition.Log).Settle, []string{"a", "b", "c"}, nil, 2},
+		"a new epoch":     {func(l *partition.Log) error { return l.StartEpoch(3) }, []string{"a", "b", "c"}, nil, 2},
+		"truncate":        {func(l *partition.Log) error { _, err := l.Truncate(1); return err }, []string{"a"}, nil, 3},
+		"truncate it all": {func(l *partition.Log) error { _, err := l.Truncate(0); return err }, nil, nil, 3},
+		"reset":           {func(l *partition.Log) error { return l.Reset(0) }, nil, nil, 3},
 		"retain": {func(l *partition.Log) error {
 			removed, err := l.Retain(now, 0, partition.Retention{Delete: true, Bytes: 0})
 			if removed > 0 {
 				err = fmt.Errorf("%d segments removed that nobody had committed", removed)
 			}
 			return err
-		}, []string{"a", "b", "c"}, nil},
+		}, []string{"a", "b", "c"}, nil, 2},
 		"a roll": {func(l *partition.Log) error {
 			_, err := l.AppendAsLeader(batchtest.NewBatch("d"), 0, now)
 			return err
-		}, []string{"a", "b", "c"}, nil},
+		}, []string{"a", "b", "c"}, nil, 2},
 		"follow": {func(l *partition.Log) error {
 			_, err := l.AppendAsFollower(batchtest.At(3, 0, "d"), 0)
 			return err
-		}, []string{"a", "b", "c", "d"}, nil},
-		"close": {(*partition.Log).Close, nil, partition.ErrClosed},
+		}, []string{"a", "b", "c", "d"}, nil, 3},
+		"close": {(*partition.Log).Close, nil, partition.ErrClosed, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -73,6 +74,7 @@ func TestALogThatOwesASync(t *testing.T) {
 				if err := c.do(l); err != nil {
 					t.Error(err)
 				}
+				require.Equal(t, c.syncs, disk.syncs.Load())
 				waiters.Wait()
 				if name != "close" {
 					require.Equal(t, c.want, values(t, l, 0)[:len(c.want)])

@@ -163,6 +163,41 @@ func TestEveryNthAppendOwesASync(t *testing.T) {
 	require.EqualValues(t, 2, disk.syncs.Load())
 }
 
+// A sync that returns late takes back nothing that was shown meanwhile.
+func TestWhatWasShownStaysShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := open(t, slowSync(vfs.NewMem(1)), partition.Config{FlushMessages: 3})
+		appendTo(t, l, 0, "a")
+		var flusher sync.WaitGroup
+		flusher.Go(func() {
+			if err := l.Sync(); err != nil { // it meets one of four
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		for range 3 {
+			_, err := l.AppendAsLeader(batchtest.NewBatch("b"), 0, now)
+			require.NoError(t, err)
+		}
+		require.EqualValues(t, 2, l.LogEndOffset())
+		flusher.Wait()
+		require.EqualValues(t, 2, l.LogEndOffset())
+		require.NoError(t, l.Settle())
+		require.EqualValues(t, 4, l.LogEndOffset())
+	})
+}
+
+// Retention looks at a log that owes nothing, or it would take what it has not seen
+// for a part of what is old.
+func TestRetentionKeepsWhatOwesASync(t *testing.T) {
+	l := open(t, vfs.NewMem(1), syncEach)
+	appendTo(t, l, 0, "a")
+	_, err := l.AppendAsLeader(batchtest.NewBatch("b"), 0, now)
+	require.NoError(t, err)
+	require.Zero(t, retain(t, l, 0, 1, partition.Retention{Delete: true, Time: -1}))
+	require.Equal(t, []string{"a", "b"}, values(t, l, 0))
+}
+
 // A sync that fails fails all who wait for it, and is not tried again.
 func TestAFailedSyncFailsAllWhoWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -142,7 +142,8 @@ func (l *Log) Close() error {
 	if l.usable() == nil {
 		_ = l.active().flushIndexes() // recovery makes it anew if that fails
 	}
-	l.die(fmt.Errorf("%s: %w: %w", l.dir, metadata.ErrStorage, ErrClosed))
+	why := fmt.Errorf("%s: %w: %w", l.dir, metadata.ErrStorage, ErrClosed)
+	l.dead.Store(&why)
 	l.closeSegments()
 	return nil
 }
@@ -179,18 +180,12 @@ func (l *Log) ready() error {
 }
 
 // fail ends the log's life as something that can be written to: the disk may hold
-// more or less than we know of. Those who wait for a sync hear of it.
+// more or less than we know of. Those who wait for a sync hear of it when it is
+// their turn.
 func (l *Log) fail(doing string, err error) error {
 	err = l.storage(doing, err)
-	l.die(err)
+	l.dead.Store(&err)
 	return err
-}
-
-func (l *Log) die(why error) {
-	l.dead.Store(&why)
-	l.tip.mu.Lock()
-	defer l.tip.mu.Unlock()
-	l.tip.wakeLocked()
 }
 
 // active is the segment that is appended to.
