@@ -340,7 +340,7 @@ func TestStartEpochIsDurableAndNeverGoesBack(t *testing.T) {
 	require.Equal(t, "0\n2\n2 0\n5 1\n", string(b))
 }
 
-func TestFlushMessagesSyncsBeforeTheAppendReturns(t *testing.T) {
+func TestFlushMessagesSyncsBeforeTheAck(t *testing.T) {
 	disk := vfs.NewMem(0)
 	cfg := partition.Config{FlushMessages: 2}
 	l := open(t, disk, cfg)
