@@ -140,6 +140,7 @@ func (l *Log) Close() error {
 	}
 	l.closed = true
 	if l.usable() == nil {
+		l.active().times.mark()
 		_ = l.active().flushIndexes() // recovery makes it anew if that fails
 	}
 	why := fmt.Errorf("%s: %w: %w", l.dir, metadata.ErrStorage, ErrClosed)
