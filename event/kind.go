@@ -44,11 +44,12 @@ const (
 
 // What replicas do: emitted by the broker that hosts them.
 const (
-	LogRecovered  Kind = "log.recovered" // "leo", "torn" (bytes cut from the tail)
-	LogTruncated  Kind = "log.truncated" // "from", "to" (offsets), "why"
-	LogReset      Kind = "log.reset"     // "to": everything dropped, refetched from there
-	EpochStarted  Kind = "epoch.started" // this replica leads: "epoch", "offset"
-	HWAdvanced    Kind = "hw.advanced"   // "hw"; only on request
+	LogRecovered  Kind = "log.recovered"   // "leo", "torn" (bytes cut from the tail)
+	LogTruncated  Kind = "log.truncated"   // "from", "to" (offsets), "why"
+	LogReset      Kind = "log.reset"       // "to": everything dropped, refetched from there
+	LogStartMoved Kind = "log.start-moved" // "from", "to" (offsets): what lies between is deleted; "why"
+	EpochStarted  Kind = "epoch.started"   // this replica leads: "epoch", "offset"
+	HWAdvanced    Kind = "hw.advanced"     // "hw"; only on request
 	CaughtUp      Kind = "replica.caught-up"
 	FetcherFailed Kind = "fetcher.failed" // "leader", "error"; once per outage
 )

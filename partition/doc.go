@@ -6,7 +6,7 @@
 // A Log appends batches as a leader (AppendAsLeader) or as a follower
 // (AppendAsFollower), reads whole batches by offset, cuts its end off when another
 // leader's log parts from it (Truncate), begins anew (Reset), moves its start
-// (SetLogStart), and knows two things about what is in it: where each leader epoch
+// (SetLogStart, perhaps into a batch), and knows two things about what is in it: where each leader epoch
 // begins, and what each idempotent producer sent last. Both are functions of the
 // bytes, so every replica that has the same bytes knows the same.
 //

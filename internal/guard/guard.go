@@ -55,6 +55,10 @@ const (
 	// EpochReached: the end of a partition is not told until the high watermark has
 	// reached the start of the leader's epoch (KIP-207).
 	EpochReached Guard = 21
+	// KeptStart: a follower tells the leader no log start that its disk could forget.
+	KeptStart Guard = 29
+	// JoinTrimmed: nobody joins the ISR before it has deleted what the leader has.
+	JoinTrimmed Guard = 30
 )
 
 // The guards of the coordinator.
@@ -122,6 +126,8 @@ var names = [...]string{
 	Deterministic:         "deterministic state",
 	EpochReached:          "end offset after the epoch's start",
 	TopicID:               "topic id of a deletion",
+	KeptStart:             "a told log start is durable",
+	JoinTrimmed:           "join with the leader's log start",
 	JoinBarrier:           "join barrier",
 	AnswerAfterFact:       "answer after the fact",
 	SameGeneration:        "the same generation after a failover",
