@@ -5,8 +5,10 @@ package broker
 // Each partition's batch is appended while the request is handled, which fixes
 // the order; with acks=all the answer then waits, in Reply.Later, until the high
 // watermark has passed the batch, and the connection's next request begins
-// meanwhile. acks=1 is answered after the append. acks=0 gets no answer, and an
-// error closes the connection, which is all that such a producer can notice.
+// meanwhile. acks=1 is answered after the append; if that owes a sync
+// (flush.messages) it waits for it in the same way, so that one sync can serve
+// what follows, too. acks=0 gets no answer, and an error closes the connection,
+// which is all that such a producer can notice.
 //
 // Left out: transactions (a transactional id or a transactional batch is refused
 // with TRANSACTIONAL_ID_AUTHORIZATION_FAILED), quotas.
@@ -21,6 +23,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -52,23 +55,56 @@ func (b *Broker) produce(ctx context.Context, r *wire.Request, req *kmsg.Produce
 		return refusal(r, code)
 	}
 	deadline := time.Now().Add(min(max(0, time.Duration(req.TimeoutMillis)*time.Millisecond), maxProduceWait))
-	results, waiting, failed := b.appendAll(ctx, req)
+	results, appended, failed := b.appendAll(ctx, req)
+	synced := awaitSynced(results)
 	switch {
-	case req.Acks == 0:
+	case req.Acks == 0 && synced == nil:
 		return wire.Reply{None: true, Close: failed}
-	case req.Acks == 1 || !waiting:
+	case req.Acks == 0:
+		return wire.Reply{None: true, Close: failed, Later: func() kmsg.Response { synced(); return nil }}
+	case !appended || req.Acks == 1 && synced == nil:
 		return wire.Reply{Response: b.produceResponse(r, req, results)}
 	}
 	return wire.Reply{Later: func() kmsg.Response {
-		ctx, cancel := context.WithDeadline(ctx, deadline)
-		defer cancel()
-		for i := range results {
-			if p := &results[i]; p.err == nil {
-				p.err = p.replica.AwaitCommitted(ctx, p.appended)
-			}
+		if synced != nil {
+			synced()
+		}
+		if req.Acks != 1 {
+			awaitCommitted(ctx, results, deadline)
 		}
 		return b.produceResponse(r, req, results)
 	}}
+}
+
+// awaitSynced begins to wait for the syncs that are owed, each in a goroutine,
+// since whoever waits may be the one who does it: that must not wait until the
+// connection's earlier requests are answered. The function that it returns joins
+// them; nil if no sync is owed.
+func awaitSynced(results []produced) (join func()) {
+	var waits *sync.WaitGroup
+	for i := range results {
+		p := &results[i]
+		if p.err != nil || !p.appended.SyncOwed() {
+			continue
+		}
+		if waits == nil {
+			waits = new(sync.WaitGroup)
+			join = waits.Wait
+		}
+		waits.Go(func() { p.err = p.replica.AwaitSynced(p.appended) })
+	}
+	return join
+}
+
+// awaitCommitted waits until the asked-for replicas have what was appended.
+func awaitCommitted(ctx context.Context, results []produced, deadline time.Time) {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	for i := range results {
+		if p := &results[i]; p.err == nil {
+			p.err = p.replica.AwaitCommitted(ctx, p.appended)
+		}
+	}
 }
 
 // checkProduce is what must hold of the request as a whole; 0 if it does.

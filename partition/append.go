@@ -15,12 +15,19 @@ type AppendInfo struct {
 	Records                int   // by their headers' count
 	Bytes                  int
 	LogStartOffset         int64
+
+	owed uint64 // number of the append that it waits for; 0: it is shown
 }
 
+// SyncOwed reports that the batch is written, and shown to nobody yet: whoever
+// appended it calls Log.AwaitSynced before anything is told of it.
+func (a AppendInfo) SyncOwed() bool { return a.owed > 0 }
+
 // AppendAsLeader appends one batch from a client. It validates it, gives it the
-// next offsets and leaderEpoch, which it patches into batch, and writes it. A
+// next offsets and leaderEpoch, which it patches into batch, and writes it. If
+// flush.messages asks for a sync that is still owed when it returns (SyncOwed). A
 // batch that an idempotent producer sends again is answered with where it already
-// is. What may come back, wrapped: the errors of "a partition's log" and "an
+// is, and owes what its original does. What may come back, wrapped: the errors of "a partition's log" and "an
 // idempotent producer" in package metadata, a RecordError among them, and
 // ErrFencedLeaderEpoch if the log holds records of a newer epoch. batch is not kept.
 func (l *Log) AppendAsLeader(batch []byte, leaderEpoch int32, now time.Time) (AppendInfo, error) {
@@ -45,34 +52,46 @@ func (l *Log) AppendAsLeader(batch []byte, leaderEpoch int32, now time.Time) (Ap
 	}
 	if original != nil {
 		return AppendInfo{BaseOffset: original.baseOffset, LastOffset: original.endOffset, Timestamp: original.stamp,
-			Duplicate: true, LogStartOffset: l.start.Load()}, nil
+			Duplicate: true, LogStartOffset: l.start.Load(), owed: l.owed(original.endOffset + 1)}, nil
 	}
-	b.SetBaseOffset(l.end.Load())
+	b.SetBaseOffset(l.tip.newest.next)
 	b.SetLeaderEpoch(leaderEpoch)
 	info := AppendInfo{BaseOffset: b.BaseOffset(), LastOffset: b.LastOffset(), Timestamp: -1,
 		Records: int(b.Count()), Bytes: len(b), LogStartOffset: l.start.Load()}
 	if cfg.LogAppendTime {
 		info.Timestamp = b.MaxTimestamp()
 	}
-	return info, l.append(b, cfg, now)
+	if err := l.append(b, cfg, now); err != nil {
+		return AppendInfo{}, err
+	}
+	info.owed = l.owed(b.NextOffset())
+	return info, nil
 }
 
 // AppendAsFollower appends batches that a leader has sent, byte for byte. A last
 // one that is cut off is left out, and so is what begins with a batch of an epoch
 // above leaderEpoch: the sender is newer than what this replica was told. It
 // fails with ErrCorruptMessage, and appends nothing, if a checksum is wrong or the
-// batches do not follow the log and each other.
+// batches do not follow the log and each other. It returns when they are shown.
 func (l *Log) AppendAsFollower(batches []byte, leaderEpoch int32) (AppendInfo, error) {
 	whole, err := checkFetched(batches, leaderEpoch)
 	if err != nil {
 		return AppendInfo{}, fmt.Errorf("%s: refuse what was fetched: %w", l.dir, err)
 	}
+	info, err := l.appendFetched(whole)
+	if err != nil {
+		return AppendInfo{}, err
+	}
+	return info, l.AwaitSynced(info)
+}
+
+func (l *Log) appendFetched(whole []byte) (AppendInfo, error) {
 	defer l.hold()()
 	if err := l.usable(); err != nil {
 		return AppendInfo{}, err
 	}
 	cfg := l.cfg.Load()
-	end := l.end.Load()
+	end := l.tip.newest.next
 	info := AppendInfo{BaseOffset: end, LastOffset: end - 1, Timestamp: -1, Bytes: len(whole), LogStartOffset: l.start.Load()}
 	if len(whole) == 0 {
 		return info, nil
@@ -97,7 +116,11 @@ func (l *Log) AppendAsFollower(batches []byte, leaderEpoch int32) (AppendInfo, e
 		}
 	}
 	info.BaseOffset, info.LastOffset = Batch(whole).BaseOffset(), next-1
-	return info, l.append(whole, cfg, time.Time{})
+	if err := l.append(whole, cfg, time.Time{}); err != nil {
+		return AppendInfo{}, err
+	}
+	info.owed = l.owed(next)
+	return info, nil
 }
 
 // checkFetched returns the whole batches at the front of b that may be appended.
@@ -123,7 +146,7 @@ func checkFetched(b []byte, leaderEpoch int32) (whole []byte, err error) {
 	}
 }
 
-// append writes whole batches, which follow the log, and publishes them. First
+// append writes whole batches, which follow the log. First
 // their epochs are made durable, as in Kafka. The slot is held.
 func (l *Log) append(batches []byte, cfg *Config, now time.Time) error {
 	epochs := l.epochs.load()
@@ -154,7 +177,7 @@ func (l *Log) append(batches []byte, cfg *Config, now time.Time) error {
 func (l *Log) fitting(batches []byte, cfg *Config, now time.Time) int {
 	active, n := l.active(), 0
 	for b := range Batches(batches) {
-		if !active.fits(b, int64(n), cfg, now) {
+		if !active.fits(b, l.tip.newest.at, int64(n), cfg, now) {
 			break
 		}
 		n += len(b)
@@ -162,11 +185,11 @@ func (l *Log) fitting(batches []byte, cfg *Config, now time.Time) int {
 	return n
 }
 
-// write puts batches into the active segment with one write, syncs if that is due,
-// and only then shows them to readers.
+// write puts batches into the active segment with one write. They are shown to
+// readers unless a sync is owed.
 func (l *Log) write(batches []byte, cfg *Config, now time.Time) error {
 	active := l.active()
-	at := active.size.Load()
+	at := l.tip.newest.at
 	if _, err := active.file.WriteAt(batches, at); err != nil {
 		return l.fail("append", err)
 	}
@@ -176,15 +199,8 @@ func (l *Log) write(batches []byte, cfg *Config, now time.Time) error {
 		l.producers.record(b)
 		position += int64(len(b))
 		next = b.NextOffset()
-		l.unsynced += int64(b.Count())
 	}
-	if l.unsynced >= cfg.FlushMessages {
-		if err := l.sync(); err != nil {
-			return err
-		}
-	}
-	active.size.Store(position)
-	active.look(now)
-	l.end.Store(next)
+	active.look(now, position)
+	l.wrote(next, position)
 	return nil
 }

@@ -24,8 +24,8 @@ type Config struct {
 	TimestampBeforeMax time.Duration // message.timestamp.before.max.ms
 	TimestampAfterMax  time.Duration // message.timestamp.after.max.ms
 
-	// flush.messages: an append that brings the records since the last sync to this
-	// many syncs before it returns, and before anybody may read it.
+	// flush.messages: while so many offsets are written and not synced, a sync is
+	// owed, and nothing more is shown before it; see tip.
 	FlushMessages int64
 	FlushInterval time.Duration // flush.ms; the owner's to keep, by calling Sync
 

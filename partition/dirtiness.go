@@ -83,7 +83,7 @@ func countBelow(segments []*segment, offset int64) int {
 
 // tooYoung reports whether a sealed segment has a record that is younger than lag.
 func (s *segment) tooYoung(now time.Time, lag time.Duration) bool {
-	s.look(now)
+	s.look(now, s.size.Load())
 	if lag <= 0 {
 		return false
 	}

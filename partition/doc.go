@@ -19,7 +19,8 @@
 // # Rules
 //
 //  1. Nothing is shown before write(2) has returned for it, or the sync that
-//     flush.messages asks for.
+//     flush.messages asks for. Shown means all at once: it can be read, it counts in
+//     LogEndOffset, and whoever appended it may say so.
 //  2. Bytes are never re-encoded, so all replicas hold the same. The leader patches
 //     the base offset and the leader epoch, which lie outside of the checksum;
 //     LogAppendTime and a wrong maxTimestamp cost a new checksum. Only a topic
@@ -135,7 +136,12 @@
 //
 // # Turns
 //
-// Writers hold a one-slot channel for as long as their disk calls take. Readers
+// Writers hold a one-slot channel for as long as their disk calls take. A second one
+// is held by whoever syncs, so that more can be written during a sync, and by what
+// must not be synced beside: a cut, or the end. A holder of the first may wait for
+// the second, never the other way round. What is written and owes a sync is ahead of
+// what is published; see tip. All but appends settle that first, so they find
+// nothing written that is not published. A roll syncs, and so pays what is owed. Readers
 // never do: they load what is published in atomics (end, segments, sizes, index),
 // read, and look whether Log.cuts has moved meanwhile, which says that something
 // was cut off and they must read again. So a slow disk holds up nobody who only
@@ -150,8 +156,8 @@
 //
 // # Reading order
 //
-// batch.go, log.go, append.go with validate.go, read.go and times.go, truncate.go, retain.go, snapshot.go and
-// snapshots.go, recover.go with trust.go and walk.go;
+// batch.go, log.go, append.go with validate.go, group_commit.go, read.go and times.go, truncate.go, retain.go,
+// snapshot.go and snapshots.go, recover.go with trust.go and walk.go;
 // compact.go with filter.go, rewrite.go and swap.go; then epochs.go and producers.go, which are pure. Package batchtest builds batches
 // for tests.
 package partition

@@ -36,13 +36,18 @@ type Log struct {
 
 	recoveryPoint atomic.Int64 // offset of the newest snapshot; 0: none
 
-	// Of the holder of the slot.
+	// What is written is ahead of what is published while a sync is owed. syncing is
+	// the slot of whoever syncs, or must not be synced beside.
+	tip      tip
+	syncing  chan struct{}
+	newNames atomic.Bool // files were made or removed since the last sync of the directory
+
+	dead atomic.Pointer[error] // why nothing more is written: the disk failed once, or closed
+
+	// Of the holder of the writer's slot.
 	producers  producers
-	unsynced   int64   // records appended since the last sync
 	snapshots  []int64 // there are, by offset; the newest is the last
 	distrusted bool    // no more are written
-	newNames   bool    // files were made or removed since the last sync of the directory
-	broken     error   // the disk failed once; nothing more is written
 	closed     bool
 
 	cleaning   cleaning  // the turn of a compaction
@@ -57,8 +62,9 @@ var ErrClosed = errors.New("the log is closed")
 // An index that a full disk has no room
 // for is kept in memory. An absent log is made, beginning at offset 0.
 func Open(disk vfs.FS, dir string, cfg Config) (*Log, Recovery, error) {
-	l := &Log{fs: disk, dir: dir, writer: make(chan struct{}, 1), newNames: true}
+	l := &Log{fs: disk, dir: dir, writer: make(chan struct{}, 1), syncing: make(chan struct{}, 1)}
 	l.cleaning.slot = make(chan struct{}, 1)
+	l.newNames.Store(true)
 	l.validators.New = func() any { return new(validator) }
 	l.segments.Store(new([]*segment))
 	l.SetConfig(cfg)
@@ -67,6 +73,7 @@ func Open(disk vfs.FS, dir string, cfg Config) (*Log, Recovery, error) {
 		l.closeSegments()
 		return nil, Recovery{}, err
 	}
+	l.tip.begin(l.end.Load(), l.active())
 	return l, found, nil
 }
 
@@ -120,7 +127,7 @@ func (l *Log) Size() int64 {
 // holds records of a newer epoch.
 func (l *Log) StartEpoch(epoch int32) error {
 	defer l.hold()()
-	if err := l.usable(); err != nil {
+	if err := l.ready(); err != nil {
 		return err
 	}
 	if latest := l.LatestEpoch(); epoch < latest {
@@ -137,49 +144,23 @@ func (l *Log) ExpireProducers(now time.Time) {
 	l.producers.sweep(now, l.cfg.Load().ProducerIDExpiration)
 }
 
-// Sync makes everything appended so far durable. A sync that fails is never tried
-// again: what it was to save may be gone already, so the log takes no more
-// appends.
-func (l *Log) Sync() error {
-	defer l.hold()()
-	if err := l.usable(); err != nil {
-		return err
-	}
-	return l.sync()
-}
-
-func (l *Log) sync() error {
-	active := l.active()
-	if err := active.flushIndexes(); err != nil {
-		return l.fail("write the index", err)
-	}
-	if err := active.file.Sync(); err != nil {
-		return l.fail("sync", err)
-	}
-	if l.newNames {
-		if err := l.fs.SyncDir(l.dir); err != nil {
-			return l.fail("sync the directory", err)
-		}
-		l.newNames = false
-	}
-	l.unsynced = 0
-	return nil
-}
-
 // Close lets go of the files. It syncs nothing; what was written stays written
 // unless the machine loses power. A compaction under way gives up first. Everything
-// fails with ErrClosed afterwards.
+// fails with ErrClosed afterwards, and so do those who wait for a sync.
 func (l *Log) Close() error {
 	l.cleaning.end()
 	defer l.hold()()
+	defer l.still()()
 	if l.closed {
 		return nil
 	}
 	l.closed = true
-	if l.broken == nil {
+	if l.usable() == nil {
 		l.active().times.mark()
 		_ = l.active().flushIndexes() // recovery makes it anew if that fails
 	}
+	why := fmt.Errorf("%s: %w: %w", l.dir, metadata.ErrStorage, ErrClosed)
+	l.dead.Store(&why)
 	l.closeSegments()
 	return nil
 }
@@ -198,19 +179,30 @@ func (l *Log) hold() (release func()) {
 
 func (l *Log) release() { <-l.writer }
 
-// usable says why nothing may be written any more, if so. The slot is held.
+// usable says why nothing may be written any more, if so.
 func (l *Log) usable() error {
-	if l.closed {
-		return fmt.Errorf("%s: %w: %w", l.dir, metadata.ErrStorage, ErrClosed)
+	if why := l.dead.Load(); why != nil {
+		return *why
 	}
-	return l.broken
+	return nil
+}
+
+// ready is usable for whoever does something else than append: all that is written
+// is shown when it returns, and stays so while the writer's slot is held.
+func (l *Log) ready() error {
+	if err := l.usable(); err != nil {
+		return err
+	}
+	return l.Settle()
 }
 
 // fail ends the log's life as something that can be written to: the disk may hold
-// more or less than we know of. The slot is held.
+// more or less than we know of. Those who wait for a sync hear of it when it is
+// their turn.
 func (l *Log) fail(doing string, err error) error {
-	l.broken = l.storage(doing, err)
-	return l.broken
+	err = l.storage(doing, err)
+	l.dead.Store(&err)
+	return err
 }
 
 // active is the segment that is appended to.
@@ -220,23 +212,20 @@ func (l *Log) active() *segment {
 }
 
 // roll begins a new segment. The old one is synced first, so that a crash can only
-// ever tear the last one.
+// ever tear the last one. The writer's slot is held.
 func (l *Log) roll(base int64) error {
-	l.active().times.mark()
-	if err := l.sync(); err != nil {
-		return err
-	}
-	if err := l.prove(base); err != nil {
+	if err := l.seal(base); err != nil {
 		return err
 	}
 	s, err := createSegment(l.fs, l.dir, base)
 	if err != nil {
 		return l.fail("roll a segment", err)
 	}
-	l.newNames = true
+	l.newNames.Store(true)
 	list := *l.segments.Load()
 	grown := append(list[:len(list):len(list)], s)
 	l.segments.Store(&grown)
+	l.tip.move(l.end.Load(), 0, s)
 	return nil
 }
 

@@ -44,9 +44,18 @@ func reopen(t testing.TB, l *partition.Log, disk vfs.FS, cfg partition.Config) (
 
 func appendTo(t testing.TB, l *partition.Log, epoch int32, values ...string) partition.AppendInfo {
 	t.Helper()
-	info, err := l.AppendAsLeader(batchtest.NewBatch(values...), epoch, now)
+	info, err := appendWhole(l, batchtest.NewBatch(values...), epoch)
 	require.NoError(t, err)
 	return info
+}
+
+// appendWhole appends and waits for the sync that is owed, if one is.
+func appendWhole(l *partition.Log, batch []byte, epoch int32) (partition.AppendInfo, error) {
+	info, err := l.AppendAsLeader(batch, epoch, now)
+	if err == nil {
+		err = l.AwaitSynced(info)
+	}
+	return info, err
 }
 
 // values returns the records' values from offset on.
@@ -331,7 +340,7 @@ func TestStartEpochIsDurableAndNeverGoesBack(t *testing.T) {
 	require.Equal(t, "0\n2\n2 0\n5 1\n", string(b))
 }
 
-func TestFlushMessagesSyncsBeforeTheAppendReturns(t *testing.T) {
+func TestFlushMessagesSyncsBeforeTheAck(t *testing.T) {
 	disk := vfs.NewMem(0)
 	cfg := partition.Config{FlushMessages: 2}
 	l := open(t, disk, cfg)
@@ -374,7 +383,7 @@ func TestABrokenDiskEndsTheWriting(t *testing.T) {
 			l := open(t, vfs.WithFaults(disk, &faults), cfg)
 			appendTo(t, l, 0, "a")
 			heal := break_(&faults)
-			_, err := l.AppendAsLeader(batchtest.NewBatch("b"), 1, now)
+			_, err := appendWhole(l, batchtest.NewBatch("b"), 1)
 			require.ErrorIs(t, err, metadata.ErrStorage)
 			require.EqualValues(t, 1, l.LogEndOffset(), "what may not be on disk is not shown")
 			heal()

@@ -153,7 +153,7 @@ func (m *model) appendAsLeader(t *rapid.T) {
 	m.epoch += rapid.SampledFrom([]int32{0, 0, 0, 1}).Draw(t, "newer")
 	s := m.spec(t, m.end)
 	duplicate, want := m.expect(s.Bytes())
-	info, err := m.log.AppendAsLeader(s.Bytes(), m.epoch, now)
+	info, err := appendWhole(m.log, s.Bytes(), m.epoch)
 	switch {
 	case want != nil:
 		require.ErrorIs(t, err, want)
@@ -341,7 +341,7 @@ func (m *model) breakdown(t *rapid.T) {
 	}
 	s := m.spec(t, m.end)
 	s.Producer = nil
-	_, err := m.log.AppendAsLeader(s.Bytes(), m.epoch, now)
+	_, err := appendWhole(m.log, s.Bytes(), m.epoch)
 	heal()
 	if err == nil {
 		m.took(s.Bytes())

@@ -24,9 +24,8 @@ type seen struct {
 	size    int64     // at that moment
 }
 
-// look takes account of the clock.
-func (s *segment) look(now time.Time) {
-	size := s.size.Load()
+// look takes account of the clock. The segment's file is that long.
+func (s *segment) look(now time.Time, size int64) {
 	if size == 0 || now.IsZero() || size == s.seen.size {
 		return
 	}
@@ -64,7 +63,7 @@ func (s *segment) expired(now time.Time, keep time.Duration) bool {
 // segments it has removed.
 func (l *Log) Retain(now time.Time, committed int64, keep Retention) (removed int, err error) {
 	defer l.hold()()
-	if err := l.usable(); err != nil {
+	if err := l.ready(); err != nil {
 		return 0, err
 	}
 	cfg, active := l.cfg.Load(), l.active()
@@ -74,7 +73,7 @@ func (l *Log) Retain(now time.Time, committed int64, keep Retention) (removed in
 		}
 	}
 	for _, s := range *l.segments.Load() {
-		s.look(now)
+		s.look(now, s.size.Load())
 	}
 	removed = l.removable(now, committed, keep)
 	if removed == 0 {
@@ -86,7 +85,7 @@ func (l *Log) Retain(now time.Time, committed int64, keep Retention) (removed in
 		}
 	}
 	// The name of what remains must be durable: a log without files begins at 0.
-	if err := l.sync(); err != nil {
+	if err := l.Sync(); err != nil {
 		return 0, err
 	}
 	return removed, l.removeOldest(removed)
@@ -146,7 +145,7 @@ func (l *Log) removeOldest(n int) error {
 			}
 		}
 	}
-	l.newNames = true // the next sync makes the removals durable
+	l.newNames.Store(true) // the next sync makes the removals durable
 	return nil
 }
 

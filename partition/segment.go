@@ -188,18 +188,18 @@ func (s *segment) syncIndexes() error {
 	return s.times.file.Sync()
 }
 
-// fits reports whether a batch may be appended behind pending bytes that are about
-// to be, if the segment is so old as it is now; if not, a new segment begins with it. An empty segment takes a batch
-// of any size.
-func (s *segment) fits(b Batch, pending int64, cfg *Config, now time.Time) bool {
+// fits reports whether a batch may be appended behind what is written and pending
+// bytes that are about to be, if the segment is so old as it is now; if not, a new
+// segment begins with it. An empty segment takes a batch of any size.
+func (s *segment) fits(b Batch, written, pending int64, cfg *Config, now time.Time) bool {
 	if b.LastOffset()-s.base > math.MaxInt32 {
 		return false // its offset would not fit the index
 	}
-	size := s.size.Load() + pending
+	size := written + pending
 	if size == 0 {
 		return true
 	}
-	if s.size.Load() > 0 && s.overdue(b.MaxTimestamp(), now, cfg) {
+	if written > 0 && s.overdue(b.MaxTimestamp(), now, cfg) {
 		return false
 	}
 	return size+b.Size() <= int64(cfg.SegmentBytes) && s.index.n.Load()*indexEntrySize < int64(cfg.SegmentIndexBytes)

@@ -58,10 +58,24 @@ func (l *Log) Checkpoint(now time.Time) error {
 		return err
 	}
 	l.producers.expire(now, l.cfg.Load().ProducerIDExpiration)
-	if err := l.sync(); err != nil {
+	if err := l.Settle(); err != nil {
 		return err
 	}
-	return l.prove(l.end.Load())
+	return l.seal(l.end.Load())
+}
+
+// seal makes everything durable and leaves a snapshot at an offset, the log's end or
+// where the next batch will begin. The writer's slot is held.
+func (l *Log) seal(at int64) error {
+	defer l.still()()
+	if err := l.usable(); err != nil {
+		return err
+	}
+	l.active().times.mark()
+	if err := l.syncHeld(); err != nil {
+		return err
+	}
+	return l.prove(at)
 }
 
 // RecoveryPoint is the offset of the newest snapshot, 0 if there is none: whatever
@@ -70,7 +84,7 @@ func (l *Log) RecoveryPoint() int64 { return l.recoveryPoint.Load() }
 
 // prove writes a snapshot at the log's end, after making durable what the caller's
 // sync of the active segment has left: the indexes, and segments that an earlier
-// run of the process had written. The slot is held.
+// run of the process had written. Both slots are held.
 func (l *Log) prove(at int64) error {
 	if l.distrusted || at == 0 {
 		return nil
@@ -142,7 +156,7 @@ func (l *Log) removeOldSnapshots() error {
 			return l.fail("remove a snapshot", err)
 		}
 		l.snapshots = l.snapshots[1:]
-		l.newNames = true
+		l.newNames.Store(true)
 	}
 	return nil
 }

@@ -17,9 +17,10 @@ func (l *Log) Truncate(to int64) (from int64, err error) {
 		return 0, l.refuse(metadata.ErrOffsetOutOfRange, "truncate to %d", to)
 	}
 	defer l.hold()()
-	if err := l.usable(); err != nil {
+	if err := l.ready(); err != nil {
 		return 0, err
 	}
+	defer l.still()()
 	from = l.end.Load()
 	segments := *l.segments.Load()
 	if to < segments[0].base {
@@ -33,7 +34,7 @@ func (l *Log) Truncate(to int64) (from int64, err error) {
 	return from, err
 }
 
-// truncate cuts something off. The slot is held.
+// truncate cuts something off. Both slots are held.
 func (l *Log) truncate(to int64) error {
 	segments := *l.segments.Load()
 	keep := len(segments)
@@ -63,6 +64,7 @@ func (l *Log) truncate(to int64) error {
 		last.index.truncate(at)
 		last.times.truncate(end-last.base, newest)
 	})
+	l.tip.move(end, at, last)
 	last.sealed = nil
 	// What was proven is not so any more. A crash from here on leaves a log that is
 	// read whole, or longer.
@@ -77,7 +79,7 @@ func (l *Log) truncate(to int64) error {
 	if err := last.file.Truncate(at); err != nil {
 		return l.fail("truncate", err)
 	}
-	if err := l.sync(); err != nil {
+	if err := l.syncHeld(); err != nil {
 		return err
 	}
 	if err := l.setEpochs(l.epochs.load().truncateFromEnd(end)); err != nil {
@@ -146,12 +148,14 @@ func (l *Log) Reset(offset int64) error {
 		return l.refuse(metadata.ErrOffsetOutOfRange, "reset to %d", offset)
 	}
 	defer l.hold()()
-	if err := l.usable(); err != nil {
+	if err := l.ready(); err != nil {
 		return err
 	}
+	defer l.still()()
 	return l.reset(offset)
 }
 
+// reset begins anew. Both slots are held.
 func (l *Log) reset(offset int64) error {
 	segments := *l.segments.Load()
 	l.publish(func() {
@@ -173,8 +177,9 @@ func (l *Log) reset(offset int64) error {
 		return l.fail("make a segment", err)
 	}
 	l.segments.Store(&[]*segment{s})
-	l.newNames = true
-	return l.sync()
+	l.tip.move(offset, 0, s)
+	l.newNames.Store(true)
+	return l.syncHeld()
 }
 
 // SetLogStart forgets the records below offset: they can be read no more. It never

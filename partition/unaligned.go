@@ -9,13 +9,14 @@ package partition
 
 // aligned returns the offset that the first of some fetched batches must have: the
 // log's end, or where that batch begins if the end lies within it and everything
-// before is deleted. The slot is held.
+// before is deleted. The writer's slot is held.
 func (l *Log) aligned(first Batch) (next int64, err error) {
-	end := l.end.Load()
+	end := l.tip.newest.next
 	within := first.BaseOffset() < end && end < first.NextOffset()
 	if !within || l.start.Load() != end {
 		return end, nil
 	}
+	defer l.still()()
 	gone := *l.segments.Load()
 	l.publish(func() { l.segments.Store(new([]*segment)) })
 	if err := l.removeSegments(gone); err != nil {
@@ -26,6 +27,7 @@ func (l *Log) aligned(first Batch) (next int64, err error) {
 		return end, l.fail("make a segment", err)
 	}
 	l.segments.Store(&[]*segment{s})
-	l.newNames = true
-	return first.BaseOffset(), l.sync()
+	l.tip.move(end, 0, s)
+	l.newNames.Store(true)
+	return first.BaseOffset(), l.syncHeld()
 }

@@ -21,13 +21,18 @@ func (c *catchUp) answered(from, end, leaderHW int64) (caughtUp bool) {
 }
 
 // position is where this replica goes on when it follows the given leader; not ok
-// if it does not, or not yet.
+// if it does not, or not yet. It tells the leader how far this log goes, so what
+// was written before and owes a sync is synced first: as leader, or before a crash.
 func (r *Replica) position(leader int32) (FetchPartition, bool) {
 	r.mu.Lock()
 	ok := r.role == Following && r.state.Leader == leader
 	follower := r.follower
 	r.mu.Unlock()
 	if !ok {
+		return FetchPartition{}, false
+	}
+	if err := r.cfg.Log.Settle(); err != nil {
+		r.failed(err)
 		return FetchPartition{}, false
 	}
 	pos := follower.Position(r.cfg.Log)

@@ -50,7 +50,9 @@
 //
 // # A record's way
 //
-// Append writes it to the leader's log with the next offset and the leader epoch.
+// Append writes it to the leader's log with the next offset and the leader epoch. If
+// the topic asks for a sync, AwaitSynced waits for one, shared with all that was
+// written meanwhile, before anybody may see it and the leader counts it.
 // A follower's fetch names the offset where its log ends and the epoch of the
 // record before; if the leader has another epoch there, it answers where that
 // epoch ends in its own history instead of records, and the follower cuts and

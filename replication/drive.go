@@ -101,13 +101,9 @@ func (r *Replica) settings(assigned int) LeaderSettings {
 // failed gives up: a disk that lost a write cannot be trusted with the next one.
 // Of a replica that is closed it is no news: its log may be closed, too.
 func (r *Replica) failed(err error) {
-	r.mu.Lock()
-	closed := r.closed
-	r.mu.Unlock()
-	if closed {
+	if !r.end() {
 		return
 	}
-	r.Close()
 	if r.cfg.Failed != nil {
 		r.cfg.Failed(fmt.Errorf("%s: %w", r, err))
 	}

@@ -20,8 +20,9 @@ type Appended struct {
 const acksAll = -1
 
 // Append writes one batch to the leader's log, patching it in place, and returns
-// when it is written. With acks=-1 the ISR must have min.insync.replicas members
-// before anything is written. Errors:
+// when it is written. If it owes a sync then (Appended.SyncOwed), nobody sees it
+// until the caller has called AwaitSynced, which it must. With acks=-1 the ISR must
+// have min.insync.replicas members before anything is written. Errors:
 //   - ErrNotLeaderOrFollower: this broker does not lead, or ceased to while it
 //     wrote; then the batch may be in the log, and may even survive.
 //   - ErrNotEnoughReplicas: nothing was written.
@@ -44,10 +45,29 @@ func (r *Replica) Append(ctx context.Context, batch []byte, acks int16, now time
 		}
 		return Appended{}, fmt.Errorf("%s: %w", r, err)
 	}
-	if err := r.appended(epoch, info.LastOffset+1, now); err != nil {
-		return Appended{}, err
+	if !info.SyncOwed() {
+		if err := r.appended(epoch, info.LastOffset+1, now); err != nil {
+			return Appended{}, err
+		}
 	}
 	return Appended{AppendInfo: info, Epoch: epoch}, nil
+}
+
+// AwaitSynced waits for the sync that an append owes, if it owes one: it does the
+// sync, or somebody does who came first. Only then the batch is shown, counts for
+// the high watermark and may be acked. Errors:
+//   - ErrStorage: the sync failed.
+//   - ErrNotLeaderOrFollower: the leadership under which it was written is over; it
+//     may be in the log, and may even survive.
+func (r *Replica) AwaitSynced(a Appended) error {
+	if !a.SyncOwed() {
+		return nil
+	}
+	if err := r.cfg.Log.AwaitSynced(a.AppendInfo); err != nil {
+		r.failed(err)
+		return fmt.Errorf("%s: %w", r, err)
+	}
+	return r.appended(a.Epoch, r.cfg.Log.LogEndOffset(), time.Now())
 }
 
 func (r *Replica) mayAppend(acks int16) (epoch int32, err error) {
@@ -63,7 +83,7 @@ func (r *Replica) mayAppend(acks int16) (epoch int32, err error) {
 }
 
 // appended tells the leader of its own log's new end, unless the leadership
-// ended during the write.
+// ended meanwhile. Of those who waited for one sync, the first tells for all.
 func (r *Replica) appended(epoch int32, logEnd int64, now time.Time) error {
 	at := r.moment(now)
 	r.mu.Lock()
@@ -71,22 +91,29 @@ func (r *Replica) appended(epoch int32, logEnd int64, now time.Time) error {
 		r.mu.Unlock()
 		return fmt.Errorf("%s: leader epoch %d ended during the append: %w", r, epoch, metadata.ErrNotLeaderOrFollower)
 	}
+	news := logEnd > r.leader.logEnd
 	c := r.leader.Appended(logEnd, at)
 	r.publishLocked()
 	r.mu.Unlock()
-	r.after(c)
-	r.notify()
+	if news {
+		r.after(c)
+		r.notify()
+	}
 	return nil
 }
 
-// AwaitCommitted waits until what Append wrote is committed: what acks=all
-// promises. Errors:
+// AwaitCommitted waits until what Append wrote is synced, if that is owed, and
+// committed: what acks=all promises. Errors:
 //   - ErrNotLeaderOrFollower: the leadership under which it was written is over.
 //   - ErrNotEnoughReplicasAfterAppend: the ISR fell below min.insync.replicas.
-//   - ErrRequestTimedOut: ctx ended first.
+//   - ErrRequestTimedOut: ctx ended first. It ends no wait for a sync.
+//   - ErrStorage: the sync failed.
 //
 // After each of them the batch may still be committed later.
 func (r *Replica) AwaitCommitted(ctx context.Context, a Appended) error {
+	if err := r.AwaitSynced(a); err != nil {
+		return err
+	}
 	if err := r.marks.Wait(ctx, a.Epoch, a.LastOffset+1); err != nil {
 		return fmt.Errorf("%s at offset %d, leader epoch %d: %w", r, a.BaseOffset, a.Epoch, err)
 	}

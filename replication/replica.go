@@ -44,6 +44,8 @@ type ReplicaConfig struct {
 // while anything is done. The slot is held by whoever changes the log, disk calls
 // included, or changes the role; so a batch that is being written when the role
 // changes ends up wholly in the old leadership, and the new one starts after it.
+// A sync that an append owes is waited for without the slot, so that more can be
+// written behind it; the new role syncs what its predecessor still owed.
 type Replica struct {
 	cfg         ReplicaConfig
 	slot        chan struct{} // holds one token while somebody changes the log or the role
@@ -195,8 +197,12 @@ func (r *Replica) prepare(state metadata.Partition, leading bool) error {
 
 // Close ends the role for good and wakes every waiter with ErrNotLeaderOrFollower.
 // It does not close the log.
-func (r *Replica) Close() {
+func (r *Replica) Close() { r.end() }
+
+// end is Close. It reports whether it was the first.
+func (r *Replica) end() (first bool) {
 	r.mu.Lock()
+	first = !r.closed
 	if r.role == Leading {
 		r.follower.hw = r.leader.HighWatermark()
 	}
@@ -204,6 +210,7 @@ func (r *Replica) Close() {
 	r.publishLocked()
 	r.mu.Unlock()
 	r.notify()
+	return first
 }
 
 // String names the partition for people: orders-0.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/brokersim/brokersim/internal/vfs"
 	"github.com/brokersim/brokersim/metadata"
+	"github.com/brokersim/brokersim/partition"
 )
 
 // led is the state in which broker 2, whose replicas these are, leads.
@@ -228,8 +229,16 @@ func (b bell) wait(ctx context.Context) {
 // TestManyAtOnce has producers, followers, readers and elections work on one
 // replica at the same time. Whatever was acked must lie in the log where the ack
 // said, under the epoch that it said.
-func TestManyAtOnce(t *testing.T) {
+func TestManyAtOnce(t *testing.T) { manyAtOnce(t, standalone(t, vfs.NewMem(1), 0)) }
+
+// The same with syncs that are shared.
+func TestManyAtOnceSynced(t *testing.T) {
 	r := standalone(t, vfs.NewMem(1), 0)
+	r.Log().SetConfig(partition.Config{FlushMessages: 1})
+	manyAtOnce(t, r)
+}
+
+func manyAtOnce(t *testing.T, r *Replica) {
 	ctx, stop := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	var epoch atomic.Int32

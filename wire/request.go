@@ -26,8 +26,9 @@ type Reply struct {
 
 	// Later, if set, gives the response instead. Whatever it waits for, the
 	// connection's next request begins meanwhile. It is called exactly once, by
-	// the connection's writer; what it waits for must end with the handler's ctx.
-	// A nil response closes the connection.
+	// the connection's writer, also if there is None to send; what it waits for
+	// must end with the handler's ctx, or be a call of the disk.
+	// A nil response closes the connection, unless None was to be sent.
 	Later func() kmsg.Response
 
 	// None sends nothing: a produce request with acks=0.
