@@ -151,7 +151,7 @@ func (b *Broker) connectParts() {
 	b.replicas = &replicaTable{
 		cfg: cfg, node: b.node, epoch: b.epoch.Load, images: b.images,
 		propose: b.alterer.propose, recheck: b.recheckSoon, configured: func() { b.flusher.configured() }, failed: b.fail,
-		removals: newRemovals(cfg.FS, b.fail), settling: newSettling(), starts: newLogStarts(cfg.FS),
+		removals: newRemovals(cfg.FS, func() error { return b.replicas.writeMarks() }, b.fail), settling: newSettling(), starts: newLogStarts(cfg.FS), marks: newMarksFile(cfg.FS),
 		fetchers: &fetchers{
 			cfg: cfg, node: b.node, ctx: b.ctx, join: &b.wg, epoch: b.epoch.Load,
 			image: b.images.learned.Load, running: map[int32]*fetching{},

@@ -35,6 +35,11 @@ func (t *replicaTable) recoverLogs() (map[string]recovered, error) {
 		}
 		results[dir] = result
 	}
+	for tp, committed := range t.watermarks {
+		if _, there := results[tp.String()]; !there {
+			results[tp.String()] = recovered{committed: committed}
+		}
+	}
 	return results, nil
 }
 
@@ -55,13 +60,18 @@ func (t *replicaTable) recoverLog(dir string, tp topicPartition) (recovered, err
 	}
 	for _, c := range recovery.Corrupt {
 		t.cfg.Logger.Warn("damage found in a log", "log", dir, "error", c)
+		t.told(event.LogDamaged, tp, map[string]any{"error": c})
 	}
+	t.told(event.LogRecovered, tp, map[string]any{"leo": recovery.LogEndOffset, "torn": recovery.TornBytes})
+	return recovered{end: recovery.LogEndOffset, corrupt: len(recovery.Corrupt) > 0, garbled: recovery.Garbled, committed: t.watermarks[tp]}, nil
+}
+
+// told emits what was found in a log.
+func (t *replicaTable) told(kind event.Kind, tp topicPartition, data map[string]any) {
 	t.cfg.Events.Emit(event.Event{
-		Kind: event.LogRecovered, Node: t.node, Topic: tp.topic, Part: tp.partition,
-		Data:    map[string]any{"leo": recovery.LogEndOffset, "torn": recovery.TornBytes},
-		Because: []event.Key{event.ProcessKey(t.node)},
+		Kind: kind, Node: t.node, Topic: tp.topic, Part: tp.partition,
+		Data: data, Because: []event.Key{event.ProcessKey(t.node)},
 	})
-	return recovered{end: recovery.LogEndOffset, corrupt: len(recovery.Corrupt) > 0}, nil
 }
 
 // claim takes a found log for the topic of that id. A directory of the same name

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -44,10 +45,12 @@ type replicaTable struct {
 	starts     *logStarts
 	fetchers   *fetchers
 
-	hosted sync.Map // metadata.TopicPartition -> *hosted
+	hosted sync.Map    // metadata.TopicPartition -> *hosted
+	known  atomic.Bool // hosted has every log that belongs here
 
 	found      map[string]*foundLog // logs from before the start that no topic has claimed yet, by directory
 	watermarks offsetCheckpoint     // as they were checkpointed
+	marks      *marksFile           // where they are checkpointed
 }
 
 // get returns the replica of tp, or nil.
@@ -94,6 +97,7 @@ func (t *replicaTable) followImage(im *metadata.Image) error {
 			}
 		}
 	}
+	t.known.Store(true)
 	t.discardUnclaimed()
 	t.recheck()
 	return nil
@@ -176,7 +180,7 @@ func (t *replicaTable) host(topic *metadata.Topic, tp metadata.TopicPartition) (
 		h.log.SetConfig(logConfig(&config, t.cfg.Config, topic.ID))
 	} else {
 		t.removals.wait(h.dir)
-		if err := t.starts.forget(name); err != nil {
+		if err := errors.Join(t.starts.forget(name), t.marks.forget(name)); err != nil {
 			return nil, err
 		}
 		log, _, err := partition.Open(t.cfg.FS, h.dir, logConfig(&config, t.cfg.Config, topic.ID))

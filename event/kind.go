@@ -45,6 +45,7 @@ const (
 // What replicas do: emitted by the broker that hosts them.
 const (
 	LogRecovered  Kind = "log.recovered" // "leo", "torn" (bytes cut from the tail)
+	LogDamaged    Kind = "log.damaged"   // "error" (file and position), "stays" (bool: it leads on, for nobody else can)
 	LogTruncated  Kind = "log.truncated" // "from", "to" (offsets), "why"
 	LogReset      Kind = "log.reset"     // "to": everything dropped, refetched from there
 	EpochStarted  Kind = "epoch.started" // this replica leads: "epoch", "offset"

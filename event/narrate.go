@@ -101,6 +101,7 @@ var words = map[Kind]func(Event) string{
 	ELRChanged:         elrChanged,
 
 	LogRecovered: logRecovered,
+	LogDamaged:   logDamaged,
 	LogTruncated: logTruncated,
 	LogReset: func(e Event) string {
 		return fmt.Sprintf("%s drops its log and refetches from %v", e.replica(), e.get("to"))
@@ -187,6 +188,14 @@ func logRecovered(e Event) string {
 	s := fmt.Sprintf("%s: log recovered up to offset %v", e.replica(), e.get("leo"))
 	if torn, ok := number(e.get("torn")); ok && torn > 0 {
 		s += fmt.Sprintf(", %d torn bytes cut from its tail", torn)
+	}
+	return s
+}
+
+func logDamaged(e Event) string {
+	s := fmt.Sprintf("%s: damage found: %v", e.replica(), e.get("error"))
+	if stays, _ := e.get("stays").(bool); stays {
+		s += "; it leads on, for nobody else can"
 	}
 	return s
 }

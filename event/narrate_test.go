@@ -50,6 +50,7 @@ func story() []Event {
 		{Kind: LeaderLost, Topic: "orders", Part: 1, Data: data{"from": int32(1), "epoch": int32(4)}},
 		{Kind: BrokerRegistered, Data: about("clean", false)},
 		{Kind: LogRecovered, Node: "broker-2", Topic: "orders", Data: data{"leo": int64(40), "torn": int64(61)}},
+		{Kind: LogDamaged, Node: "broker-2", Topic: "orders", Data: data{"error": errors.New("orders-0/00000000000000000000.log is corrupt at byte 69: its checksum is wrong"), "stays": true}},
 		{Kind: LogTruncated, Node: "broker-2", Topic: "orders", Data: data{"from": int64(40), "to": int64(38), "why": "epoch 0 ends there on the leader"}},
 		{Kind: LogReset, Node: "broker-1", Topic: "orders", Data: data{"to": int64(12)}},
 		{Kind: CaughtUp, Node: "broker-2", Topic: "orders"},

@@ -13,6 +13,9 @@ type Recovery struct {
 	// TornBytes is how much was cut off the end: an append that a crash left
 	// unfinished. It was never acknowledged, if the crash was the process's alone.
 	TornBytes int64
+	// Garbled is true if what was cut off began with a batch that is all there and wrong. A
+	// power loss explains that, an append that its process left unfinished does not.
+	Garbled bool
 	// Corrupt is not empty if the log was damaged in a way that no unfinished append
 	// explains: something valid lies behind the damage, or a file is missing. The log
 	// ends before the damage; the rest, committed records perhaps, is gone from here.
@@ -144,8 +147,21 @@ func (r *recovery) open(base int64, following []int64) (intact bool, err error) 
 		r.corrupt(s.name, good, why)
 	} else {
 		r.found.TornBytes += size - good
+		if r.found.Garbled, err = r.garbled(s, good, size); err != nil {
+			return false, err
+		}
 	}
 	return false, r.cut(s, good)
+}
+
+// garbled reports whether what follows the good batches is wrong rather than short.
+func (r *recovery) garbled(s *segment, good, size int64) (bool, error) {
+	if size-good < HeaderSize {
+		return false, nil
+	}
+	sc := scanner{s: s, window: r.buf[:locateWindow]}
+	h, err := sc.header(good, size)
+	return err == nil && (h.headerFault() != "" || h.Size() <= size-good), err
 }
 
 // corrupt reports damage; there is only ever one, since the log ends there.

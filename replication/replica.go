@@ -27,7 +27,7 @@ type ReplicaConfig struct {
 	Propose       func(Proposal)       // asks the coordinator; the answer goes to Answered
 	Events        event.Sink
 	Node          string      // of events
-	Failed        func(error) // the disk failed: the broker must go down
+	Failed        func(error) // the disk failed or is damaged: the broker must go down
 }
 
 // A Replica is one broker's copy of a partition: a log, the role that the
@@ -53,6 +53,7 @@ type Replica struct {
 	leader   *Leader
 	follower Follower
 	catchUp  catchUp
+	damage   *partition.CorruptError // the newest that was told of
 }
 
 // NewReplica returns a replica without a role. What was checkpointed as high
