@@ -21,3 +21,10 @@ func CountRequests(c *Cluster, from, to End, apiKey int16) (n *atomic.Int64, sto
 		return network.Verdict{}
 	})
 }
+
+// NodeFilesOf is what is on a coordinator node's disk, but for its database.
+func NodeFilesOf(n *Node) vfs.FS { return n.disk }
+
+// FaultsOf is what is wrong with a broker's disk, NodeFaultsOf with a coordinator node's.
+func FaultsOf(b *Broker) *vfs.Faults   { return &b.ill }
+func NodeFaultsOf(n *Node) *vfs.Faults { return &n.ill }

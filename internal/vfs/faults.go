@@ -58,6 +58,7 @@ type fault struct {
 	once   sync.Once     // to close held
 	met    atomic.Int64  // operations that matched so far
 	healed chan struct{} // closed then
+	over   sync.Once     // to close healed
 }
 
 // SlowBy makes every write last longer by write, and every sync by sync. What is
@@ -94,6 +95,15 @@ func (f *Faults) ShortWrite(name string, keep int) (heal func()) {
 	return f.Inject(Fault{Ops: OpWrite, Name: name, Keep: keep, Err: io.ErrShortWrite})
 }
 
+// HealAll heals everything.
+func (f *Faults) HealAll() {
+	var all []*fault
+	f.change(func(list []*fault) []*fault { all = list; return nil })
+	for _, x := range all {
+		x.heal()
+	}
+}
+
 func (f *Faults) add(more ...*fault) (heal func()) {
 	for _, x := range more {
 		x.healed = make(chan struct{})
@@ -104,10 +114,12 @@ func (f *Faults) add(more ...*fault) (heal func()) {
 			return slices.DeleteFunc(list, func(x *fault) bool { return slices.Contains(more, x) })
 		})
 		for _, x := range more {
-			close(x.healed)
+			x.heal()
 		}
 	})
 }
+
+func (x *fault) heal() { x.over.Do(func() { close(x.healed) }) }
 
 func (f *Faults) change(edit func([]*fault) []*fault) {
 	f.mu.Lock()
