@@ -148,13 +148,13 @@ func (t *replicaTable) update(im *metadata.Image, tp metadata.TopicPartition) er
 		}
 		return nil
 	}
+	state, _ := im.Partition(tp)
 	if h == nil {
 		var err error
-		if h, err = t.host(im.TopicByID(tp.Topic), tp); err != nil {
+		if h, err = t.host(im.TopicByID(tp.Topic), tp, state); err != nil {
 			return err
 		}
 	}
-	state, _ := im.Partition(tp)
 	if settled := h.replica.Apply(state, time.Now()); !settled {
 		t.settling.add(h.replica)
 	}
@@ -170,8 +170,13 @@ func hosts(im *metadata.Image, tp metadata.TopicPartition, broker int32) bool {
 
 // host makes the replica of tp, on the log that was found on the disk if there is
 // one. This is the one disk call that the metadata follower makes.
-func (t *replicaTable) host(topic *metadata.Topic, tp metadata.TopicPartition) (*hosted, error) {
+func (t *replicaTable) host(topic *metadata.Topic, tp metadata.TopicPartition, state metadata.Partition) (*hosted, error) {
 	name := topicPartition{topic.Name, tp.Partition}
+	mark := t.watermarks[name]
+	delete(t.watermarks, name) // what comes later under this name is another topic's
+	if err := t.missing(name, topic.ID, state, mark); err != nil {
+		return nil, err
+	}
 	h := &hosted{dir: name.String(), leader: metadata.NoLeader}
 	config := t.cfg.Config.Topic(topic.Configs)
 	h.config.Store(&config)
@@ -187,13 +192,12 @@ func (t *replicaTable) host(topic *metadata.Topic, tp metadata.TopicPartition) (
 		if err != nil {
 			return nil, fmt.Errorf("making the log %s: %w", h.dir, err)
 		}
-		delete(t.watermarks, name) // another topic's, if any
-		h.log = log
+		h.log, mark = log, 0 // another topic's, if any
 	}
 	h.replica = replication.NewReplica(replication.ReplicaConfig{
 		Topic: topic.Name, ID: tp, Self: t.cfg.ID, SelfEpoch: t.epoch,
 		Log:           h.log,
-		HighWatermark: min(max(t.watermarks[name], h.log.LogStartOffset()), h.log.LogEndOffset()),
+		HighWatermark: min(max(mark, h.log.LogStartOffset()), h.log.LogEndOffset()),
 		Image:         t.images.learned.Load,
 		Config:        func() metadata.TopicConfig { return *h.config.Load() },
 		LagTimeMax:    func() time.Duration { return t.cfg.Config.ReplicaLagTimeMax },

@@ -5,6 +5,8 @@ import (
 	"hash/crc32"
 	"path"
 	"slices"
+
+	"github.com/brokersim/brokersim/internal/vfs"
 )
 
 // Recovery says what Open found.
@@ -16,6 +18,9 @@ type Recovery struct {
 	// Garbled is true if what was cut off began with a batch that is all there and wrong. A
 	// power loss explains that, an append that its process left unfinished does not.
 	Garbled bool
+	// Missing is how many offsets are missing at the front of the log, by its checkpoint
+	// of the epochs: segments that nobody has removed on purpose.
+	Missing int64
 	// Corrupt is not empty if the log was damaged in a way that no unfinished append
 	// explains: something valid lies behind the damage, or a file is missing. The log
 	// ends before the damage; the rest, committed records perhaps, is gone from here.
@@ -44,6 +49,7 @@ func (l *Log) recover() (Recovery, error) {
 		return Recovery{}, err
 	}
 	r := recovery{log: l, gaps: l.gaps.Load(), buf: make([]byte, 64<<10)}
+	r.found.Missing = r.missing(bases)
 	defer func() { l.segments.Store(&r.segments) }()
 	for i, base := range bases {
 		intact, err := r.open(base, bases[i+1:])
@@ -152,6 +158,20 @@ func (r *recovery) open(base int64, following []int64) (intact bool, err error) 
 		}
 	}
 	return false, r.cut(s, good)
+}
+
+// missing counts the offsets that the log lacks at the front. What removes segments there
+// first says in the checkpoint of the epochs where the log is to start.
+func (r *recovery) missing(bases []int64) int64 {
+	b, err := vfs.ReadFile(r.log.fs, path.Join(r.log.dir, epochFile))
+	if err != nil || len(bases) == 0 {
+		return 0
+	}
+	kept, ok := decodeEpochs(b)
+	if !ok || len(kept) == 0 {
+		return 0
+	}
+	return max(0, bases[0]-kept[0].Offset)
 }
 
 // garbled reports whether what follows the good batches is wrong rather than short.
