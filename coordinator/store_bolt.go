@@ -60,10 +60,16 @@ func openDatabase(n *Node) (durable, error) {
 	}
 	s := &boltStore{gate: n.cfg.Gate, disk: n.cfg.FS, name: filepath.Base(n.cfg.Database), failed: n.fail}
 	if err == nil {
+		err = walkBolt(n.cfg.Database)
+	}
+	if err == nil {
 		s.db, err = openBolt(n.cfg.Database)
 	}
 	if err == nil {
-		if err = s.prepare(n, known); err != nil {
+		if err = checkBolt(s.db); err == nil {
+			err = s.prepare(n, known)
+		}
+		if err != nil {
 			s.db.Close()
 		}
 	}
@@ -186,7 +192,7 @@ func (s *boltStore) StoreLogs(logs []*raft.Log) error {
 		if err != nil {
 			return err
 		}
-		return s.LogCache.StoreLogs(logs)
+		return s.LogCache.StoreLogs(summed(logs))
 	})
 }
 
