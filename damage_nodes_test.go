@@ -57,28 +57,24 @@ func goesOn(t *testing.T, c *brokertest.C, node *brokersim.Node, l *load, says .
 
 // Damage in the files of a coordinator node: its journal in memory, its snapshots.
 func TestDamageOfACoordinatorNode(t *testing.T) {
-	for _, kind := range diskKinds {
+	for file, kind := range map[string]string{"raft.log": "memory", "snapshot-": "memory", "meta.properties": "files"} {
 		for how, hurt := range damages {
-			for _, file := range []string{"raft.log", "snapshot-", "meta.properties"} {
-				t.Run(fmt.Sprintf("%s %s/%s", file, how, kind), func(t *testing.T) {
-					onDisk(t, kind, func(t *testing.T, c *brokertest.C) {
-						node, l := quorumOf(t, c, 20)
-						disk, done := brokersim.NodeFilesOf(node), false
-						names, err := disk.List(".")
-						require.NoError(t, err)
-						for _, name := range names {
-							if strings.HasPrefix(name, file) {
-								hurt(t, disk, name)
-								done = true
-							}
+			t.Run(file+" "+how, func(t *testing.T) {
+				onDisk(t, kind, func(t *testing.T, c *brokertest.C) {
+					node, l := quorumOf(t, c, 10)
+					disk, done := brokersim.NodeFilesOf(node), false
+					names, err := disk.List(".")
+					require.NoError(t, err)
+					for _, name := range names {
+						if strings.HasPrefix(name, file) {
+							hurt(t, disk, name)
+							done = true
 						}
-						if !done {
-							t.Skipf("there is no %s here", file)
-						}
-						goesOn(t, c, node, l, "is corrupt", "the newest whole snapshot ends at", "meta.properties")
-					}, busy(), brokersim.SnapshotEvery(16))
-				})
-			}
+					}
+					require.True(t, done, "there is no %s here", file)
+					goesOn(t, c, node, l, "is corrupt", "the newest whole snapshot ends at", "meta.properties")
+				}, busy(), brokersim.SnapshotEvery(8))
+			})
 		}
 	}
 }

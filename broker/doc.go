@@ -48,8 +48,8 @@
 //     asks to be unfenced. That, the disk's session and the clean-shutdown file say
 //     at the next start whether anything that others count on can be lost
 //     (incarnation.go, KIP-966).
-//   - A disk that fails takes the broker down, through Config.Failed. Nothing is
-//     retried on it.
+//   - A disk that fails takes the broker down, through Config.Failed, and so does
+//     damage below a leader that another can replace. Nothing is retried.
 //   - What a timer started passes the gate before it decides anything, so that a
 //     paused broker wakes up to what is true then.
 //   - Bad input is an answer or a closed connection.
