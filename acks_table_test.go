@@ -82,7 +82,12 @@ func each(t *testing.T, all []*brokersim.Broker, lose func(*brokersim.Broker) er
 func TestWhatAnAckSurvives(t *testing.T) {
 	for _, p := range promises {
 		for crash, befall := range crashes {
+			column, _, _ := strings.Cut(crash, " ")
+			promised := strings.Contains(" "+p.yes+" ", " "+column+" ")
 			for _, kind := range diskKinds {
+				if kind == "memory" && !promised {
+					continue // by luck it may keep everything
+				}
 				t.Run(fmt.Sprintf("%s/%s/%s", p.name, crash, kind), func(t *testing.T) {
 					configs := append(p.configs, fmt.Sprint("min.insync.replicas=", p.minISR))
 					onDisk(t, kind, func(t *testing.T, c *brokertest.C) {
@@ -90,10 +95,9 @@ func TestWhatAnAckSurvives(t *testing.T) {
 						time.Sleep(p.wait)
 						befall(t, c.Leader("orders", 0), running(c))
 						lost := lostAfter(t, c, acked)
-						column, _, _ := strings.Cut(crash, " ")
-						if strings.Contains(" "+p.yes+" ", " "+column+" ") {
+						if promised {
 							require.Empty(t, lost, "of %d", len(acked))
-						} else if kind == "files" {
+						} else {
 							require.NotEmpty(t, lost, "the table promises too little")
 						}
 					}, brokersim.Topic("orders", 1, 3, configs...))

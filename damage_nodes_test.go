@@ -61,7 +61,7 @@ func TestDamageOfACoordinatorNode(t *testing.T) {
 		for how, hurt := range damages {
 			t.Run(file+" "+how, func(t *testing.T) {
 				onDisk(t, kind, func(t *testing.T, c *brokertest.C) {
-					node, l := quorumOf(t, c, 10)
+					node, l := quorumOf(t, c, 6)
 					disk, done := brokersim.NodeFilesOf(node), false
 					names, err := disk.List(".")
 					require.NoError(t, err)
@@ -73,7 +73,7 @@ func TestDamageOfACoordinatorNode(t *testing.T) {
 					}
 					require.True(t, done, "there is no %s here", file)
 					goesOn(t, c, node, l, "is corrupt", "the newest whole snapshot ends at", "meta.properties")
-				}, busy(), brokersim.SnapshotEvery(8))
+				}, busy(), brokersim.SnapshotEvery(4))
 			})
 		}
 	}
@@ -82,7 +82,7 @@ func TestDamageOfACoordinatorNode(t *testing.T) {
 // A bit flips somewhere in the database, or part of it goes. Wherever an entry is, that is
 // noticed; nothing that happens to it brings the process down.
 func TestDamageOfADatabase(t *testing.T) {
-	dir, flips := t.TempDir(), 16
+	dir, flips := t.TempDir(), 8
 	brokertest.Virtual(t, func(t *testing.T) {
 		c := brokertest.Start(t, busy(), brokersim.DataDir(dir))
 		node, l := quorumOf(t, c, 12)

@@ -36,9 +36,9 @@ func seeds(kind string) uint64 {
 	case testing.Short():
 		return 2
 	case kind == "files":
-		return 6
+		return 3
 	}
-	return 40
+	return 18
 }
 
 // A disk becomes full in the middle of whatever its broker writes. The broker stops and

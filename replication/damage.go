@@ -28,7 +28,7 @@ func (r *Replica) readFailed(err error, epoch int32) error {
 	case r.mayResign(epoch):
 		r.damaged(damage, epoch, false)
 		r.failed(damage)
-		return fmt.Errorf("%s: %w: %v", r, metadata.ErrStorage, damage) // the client is to look for the next leader
+		return fmt.Errorf("%s: %w: %s", r, metadata.ErrStorage, damage.Error()) // the client is to look for the next leader
 	default:
 		r.damaged(damage, epoch, true)
 	}
