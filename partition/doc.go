@@ -87,7 +87,8 @@
 // nothing valid lies behind, that was a torn tail: an append that a crash left
 // unfinished. If something does, or a segment is missing, the log is damaged, and
 // Recovery.Corrupt says where: what this replica once acknowledged may be gone, so
-// its broker must not claim to be what it was. Epochs and producers are taken from
+// its broker must not claim to be what it was. Recovery.Garbled and Missing tell of
+// damage that only the broker can judge. Epochs and producers are taken from
 // the log; a checkpoint that is missing, torn or stale is replaced.
 //
 // A read checks headers, positions, the order of offsets and every checksum: what

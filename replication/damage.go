@@ -35,6 +35,18 @@ func (r *Replica) readFailed(err error, epoch int32) error {
 	return fmt.Errorf("%s: %w", r, err)
 }
 
+// distrust has the next start read and check all of a log that turned out to be damaged,
+// if the log would not do so by itself.
+func (r *Replica) distrust(err error) error {
+	if _, damaged := errors.AsType[*partition.CorruptError](err); !damaged {
+		return err
+	}
+	if log, ok := any(r.cfg.Log).(interface{ Distrust() error }); ok {
+		return errors.Join(err, log.Distrust())
+	}
+	return err
+}
+
 // mayResign reports whether this replica leads in the epoch and somebody can take over.
 func (r *Replica) mayResign(epoch int32) bool {
 	at := r.moment(time.Now())

@@ -98,6 +98,7 @@ func (r *Replica) failed(err error) {
 		return
 	}
 	r.Close()
+	err = r.distrust(err)
 	if r.cfg.Failed != nil {
 		r.cfg.Failed(fmt.Errorf("%s: %w", r, err))
 	}
