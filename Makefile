@@ -34,6 +34,10 @@ fuzz: ## each fuzz target for FUZZTIME (default 30s)
 scenarios: ## rewrite the expectations of the scenario files; read the diff before committing it
 	$(GO) test ./replication ./coordinator/state -rewrite
 
+.PHONY: dump-check
+dump-check: ## Kafka's own log-dump tool on our files, where there is Java (and Maven, to fetch it)
+	cd compat && $(GO) test -tags $(TAGS) -count=1 -v -run Dump ./kafka
+
 .PHONY: bench
 bench: ## every benchmark once
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...

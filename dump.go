@@ -39,8 +39,8 @@ func dumpNodes(w io.Writer, s Snapshot) {
 func dumpPartitions(w io.Writer, s Snapshot) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, p := range s.Partitions {
-		fmt.Fprintf(t, "%s-%d\tleader %d\tepoch %d.%d\treplicas %v\tISR %v\tELR %v\tHW %d\n",
-			p.Topic, p.Partition, p.Leader, p.LeaderEpoch, p.PartitionEpoch, p.Assigned, p.ISR, p.ELR, p.HighWatermark)
+		fmt.Fprintf(t, "%s-%d\tleader %d\tepoch %d.%d\treplicas %v\tISR %v\tELR %v\tlow %d\tHW %d\n",
+			p.Topic, p.Partition, p.Leader, p.LeaderEpoch, p.PartitionEpoch, p.Assigned, p.ISR, p.ELR, p.LowWatermark, p.HighWatermark)
 		for _, r := range p.Replicas {
 			fmt.Fprintf(t, "  on %d\t%s\tepoch %d\tstart %d\tLEO %d\tHW %d\tepochs %s\n",
 				r.Broker, strings.Join(r.roles(), ", "), r.LeaderEpoch, r.LogStart, r.LEO, r.HW, epochsText(r.EpochStarts))

@@ -64,7 +64,8 @@ func (c *Cluster) Partition(topic string, partition int32) PartitionState {
 		return p
 	}
 	return PartitionState{
-		Topic: topic, Partition: partition, Leader: metadata.NoLeader, LastKnownLeader: metadata.NoLeader, HighWatermark: -1,
+		Topic: topic, Partition: partition, Leader: metadata.NoLeader, LastKnownLeader: metadata.NoLeader,
+		HighWatermark: -1, LowWatermark: -1,
 	}
 }
 
@@ -94,13 +95,14 @@ func (c *Cluster) partitionState(t *metadata.Topic, tp metadata.TopicPartition, 
 		Assigned: slices.Clone(p.Replicas), ISR: slices.Clone(p.ISR), ELR: slices.Clone(p.ELR),
 		LastKnownLeader: p.LastKnownLeader, Recovering: p.Recovering,
 		MinISR:        metadata.EffectiveMinISR(c.configs.Topic(t.Configs).MinInsyncReplicas, len(p.Replicas)),
-		HighWatermark: -1,
+		HighWatermark: -1, LowWatermark: -1,
 	}
 	leader := func(h hosted) bool { return h.broker == p.Leader && h.status.Role == broker.Leading }
 	var followers []broker.FollowerStatus
 	if i := slices.IndexFunc(all[tp], leader); i >= 0 {
 		l := all[tp][i].status
 		state.HighWatermark, state.MaximalISR, followers = l.HighWatermark, slices.Clone(l.MaximalISR), l.Followers
+		state.LowWatermark = l.LowWatermark
 	}
 	for _, id := range p.Replicas {
 		if i := slices.IndexFunc(all[tp], func(h hosted) bool { return h.broker == id }); i >= 0 {
@@ -114,17 +116,17 @@ func replicaState(h hosted, p metadata.Partition, followers []broker.FollowerSta
 	r := ReplicaState{
 		Broker: h.broker, LogStart: h.status.LogStartOffset, LEO: h.status.LogEndOffset, HW: h.status.HighWatermark,
 		Leads: h.status.Role == broker.Leading, LeaderEpoch: h.status.LeaderEpoch,
-		InSync: slices.Contains(p.ISR, h.broker), Eligible: slices.Contains(p.ELR, h.broker), KnownLEO: -1,
+		InSync: slices.Contains(p.ISR, h.broker), Eligible: slices.Contains(p.ELR, h.broker), KnownStart: -1, KnownLEO: -1,
 	}
 	if h.broker == p.Leader && r.Leads {
-		r.KnownLEO = r.LEO
+		r.KnownStart, r.KnownLEO = r.LogStart, r.LEO
 	}
 	for _, e := range h.status.EpochStarts {
 		r.EpochStarts = append(r.EpochStarts, EpochStart{e.Epoch, e.Offset})
 	}
 	for _, f := range followers {
 		if f.Broker == h.broker {
-			r.KnownLEO, r.LastCaughtUp = f.LogEndOffset, f.LastCaughtUp
+			r.KnownStart, r.KnownLEO, r.LastCaughtUp = f.LogStart, f.LogEndOffset, f.LastCaughtUp
 		}
 	}
 	return r

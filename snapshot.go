@@ -40,6 +40,7 @@ type PartitionState struct {
 	Recovering      bool           // elected uncleanly, and the leader has not said yet that it recovered
 	MinISR          int            // effective: never more than the replication factor
 	HighWatermark   int64          // the leader's; -1 while no leader runs
+	LowWatermark    int64          // below it no replica that counts has a record, as the leader knows; -1: not known
 	MaximalISR      []int32        // committed or proposed, as the leader counts it; nil while no leader runs
 	Replicas        []ReplicaState // of the running brokers, in order of Assigned
 }
@@ -53,7 +54,7 @@ func (p PartitionState) Replica(broker int32) (ReplicaState, bool) {
 	return p.Replicas[i], true
 }
 
-// ReplicaState is what a replica knows itself, but for the last four, which are
+// ReplicaState is what a replica knows itself, but for the last five, which are
 // the coordinator's and the leader's view of it.
 type ReplicaState struct {
 	Broker            int32
@@ -64,6 +65,7 @@ type ReplicaState struct {
 
 	InSync       bool      // in the ISR that the coordinator committed
 	Eligible     bool      // in the ELR
+	KnownStart   int64     // its log start as far as the leader knows, and the replica's disk remembers; -1 as KnownLEO
 	KnownLEO     int64     // its log end as far as the leader knows, -1: not heard of in this epoch
 	LastCaughtUp time.Time // when it was level with the leader's log end; zero if the leader cannot tell
 }

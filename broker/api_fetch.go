@@ -14,7 +14,8 @@ package broker
 // read_uncommitted and nothing is ever aborted; quotas; the high watermark that
 // KIP-1166 lets a fetcher send, which is ignored.
 //
-// Versions: 7 sessions; 9 the leader epoch that the fetcher knows; 12 flexible,
+// Versions: 7 sessions; 9 the leader epoch that the fetcher knows; 10 zstd, which
+// earlier ones are refused with UNSUPPORTED_COMPRESSION_TYPE (KIP-110); 12 flexible,
 // the epoch of the last record fetched, and diverging epochs in the answer; 13
 // topics by id; 15 the follower's broker epoch (KIP-903); 16 leaders' addresses
 // beside NOT_LEADER_OR_FOLLOWER (KIP-951).
@@ -56,6 +57,7 @@ func (b *Broker) fetch(ctx context.Context, r *wire.Request, req *kmsg.FetchRequ
 	}
 	f := &fetch{
 		b: b, session: session, followerEpoch: epoch,
+		noZstd:   req.Version < 10,
 		full:     req.SessionEpoch == newSessionEpoch || req.SessionEpoch == noSessionEpoch,
 		maxBytes: int(min(max(0, req.MaxBytes), maxFetchBytes)),
 	}

@@ -9,17 +9,17 @@ package broker
 // error closes the connection, which is all that such a producer can notice.
 //
 // Left out: transactions (a transactional id or a transactional batch is refused
-// with TRANSACTIONAL_ID_AUTHORIZATION_FAILED), quotas, per-record errors (the
-// message of the partition says what is wrong).
+// with TRANSACTIONAL_ID_AUTHORIZATION_FAILED), quotas.
 //
 // Versions: 3 record batches of format 2 only, exactly one for each partition;
-// 7 zstd; 8 error messages; 9 flexible; 10 the leader's address beside
+// 7 zstd; 8 error messages, and which record was bad; 9 flexible; 10 the leader's address beside
 // NOT_LEADER_OR_FOLLOWER (KIP-951); 12 transactions of KIP-890, nothing here; 13
 // topics by id instead of by name.
 
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -27,6 +27,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/brokersim/brokersim/metadata"
+	"github.com/brokersim/brokersim/partition"
 	"github.com/brokersim/brokersim/replication"
 	"github.com/brokersim/brokersim/wire"
 )
@@ -164,6 +165,9 @@ func (p *produced) answer(hints *leaderHints, version int16) kmsg.ProduceRespons
 	a.ErrorCode, a.BaseOffset = wire.Code(p.err), -1
 	message := p.err.Error()
 	a.ErrorMessage = &message
+	if bad, ok := errors.AsType[*partition.RecordError](p.err); ok {
+		a.ErrorRecords = []kmsg.ProduceResponseTopicPartitionErrorRecord{{RelativeOffset: int32(bad.Index), ErrorMessage: &bad.Why}}
+	}
 	if version >= 10 && hints.wanted(a.ErrorCode) {
 		a.CurrentLeader.LeaderID, a.CurrentLeader.LeaderEpoch = hints.leader(p.tp)
 	}

@@ -158,6 +158,7 @@ func (b *Broker) connectParts() {
 		},
 		found: map[string]*foundLog{},
 	}
+	b.replicas.fetchers.starts = b.replicas
 	b.flusher = newFlusher(b.replicas, cfg.Gate.Pass)
 	b.session = newSession(cfg, heartbeats, &b.epoch, b.images, b.rememberEpoch)
 	b.follower = &metadataFollower{

@@ -23,8 +23,7 @@ func (b *Broker) checkpoint(ctx context.Context) error {
 		if err := b.cfg.Gate.Pass(); err != nil {
 			return err
 		}
-		if err := b.replicas.writeLogStarts(); err != nil {
-			b.fail(err)
+		if err := b.replicas.Keep(); err != nil {
 			return err
 		}
 		if err := b.replicas.writeMarks(); err != nil {

@@ -26,14 +26,21 @@ func (b *Broker) openDisk() (metaProperties, verdict, error) {
 	if marks := readHint(b, highWatermarksFile, parseOffsetCheckpoint); marks != nil {
 		b.replicas.watermarks, b.replicas.marks.written = *marks, maps.Clone(*marks)
 	}
-	if starts := readHint(b, logStartsFile, parseOffsetCheckpoint); starts != nil {
+	starts := readHint(b, logStartsFile, parseOffsetCheckpoint)
+	if starts != nil {
 		b.replicas.starts.written = *starts
 	}
 	logs, err := b.replicas.recoverLogs()
 	if err != nil {
 		return identity, verdict{}, err
 	}
+	if err := b.replicas.keepFound(starts == nil); err != nil {
+		return identity, verdict{}, err
+	}
 	v := judge(last, stopped, b.cfg.FS.Session(), logs)
+	if starts == nil && v.clean { // it is written at the first start, and each time before it counts
+		v.clean, v.why = false, "where its logs start is not known"
+	}
 	if v.epoch >= 0 {
 		session := "" // proves nothing
 		if v.clean {
@@ -132,7 +139,7 @@ func (b *Broker) leaveDisk(epoch int64) error {
 	if err := b.replicas.writeMarks(); err != nil {
 		return err
 	}
-	if err := b.replicas.writeLogStarts(); err != nil {
+	if err := b.replicas.Keep(); err != nil {
 		return err
 	}
 	if epoch < 0 {

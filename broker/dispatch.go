@@ -60,6 +60,8 @@ func (b *Broker) dispatch(ctx context.Context, r *wire.Request) wire.Reply {
 		return wire.Reply{Response: b.createTopics(ctx, req)}
 	case *kmsg.DeleteTopicsRequest:
 		return wire.Reply{Response: b.deleteTopics(ctx, req)}
+	case *kmsg.DeleteRecordsRequest:
+		return b.deleteRecords(ctx, req)
 	case *kmsg.InitProducerIDRequest:
 		return wire.Reply{Response: b.initProducerID(ctx, req)}
 	case *kmsg.OffsetForLeaderEpochRequest:

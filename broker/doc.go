@@ -48,6 +48,9 @@
 //     asks to be unfenced. That, the disk's session and the clean-shutdown file say
 //     at the next start whether anything that others count on can be lost
 //     (incarnation.go, KIP-966).
+//   - The disk remembers where a log starts before anybody is told that it does: the
+//     client of a DeleteRecords, or the leader by a follower's fetch (log_starts.go).
+//     A disk that cannot tell any more proves nothing.
 //   - A disk that fails takes the broker down, through Config.Failed, and so does
 //     damage below a leader that another can replace. Nothing is retried.
 //   - What a timer started passes the gate before it decides anything, so that a
@@ -69,6 +72,7 @@
 //	broker-epoch                    the last registration and its disk session
 //	.kafka_cleanshutdown            while cleanly stopped: the epoch, and every log's end
 //	replication-offset-checkpoint   high watermarks
+//	log-start-offset-checkpoint     where logs start, if not where their files do
 //	orders-0/                       one log: see package partition
 //
 // # Where to start reading

@@ -18,6 +18,7 @@ type fetch struct {
 	b       *Broker
 	session *fetchSession
 
+	noZstd        bool // the fetcher knows no zstd
 	full          bool // the answer has every partition, not only those with news
 	minBytes      int  // to wait for
 	maxBytes      int  // of records in the answer, but for a first batch that is larger
@@ -208,12 +209,35 @@ func (f *fetch) note(p *fetchPartition, res replication.ReadResult, before, left
 		f.buffer.bytes = res.Records
 		l.records = res.Records[before:len(res.Records):len(res.Records)]
 	}
+	if f.noZstd && !f.beforeZstd(l) {
+		return
+	}
 	f.bytes += len(l.records)
+	f.ready = f.ready || f.startIsNews(p)
 	end := f.readable(res.HighWatermark, res.LogEndOffset)
 	l.starved = len(l.records) == 0 && p.offset < end
 	if left < p.maxBytes && !f.done() { // the answer may be as full as it gets
-		f.ready = following(l.records, p.offset) < end
+		f.ready = f.ready || following(l.records, p.offset) < end
 	}
+}
+
+// beforeZstd leaves out what is compressed with zstd, and all behind it. If nothing is
+// left, that is an error, and it returns false.
+func (f *fetch) beforeZstd(l *look) bool {
+	readable := 0
+	for batch := range partition.Batches(l.records) {
+		if batch.Attributes()&codecMask == zstdCodec {
+			f.ready = true
+			break
+		}
+		readable += len(batch)
+	}
+	if readable == 0 && len(l.records) > 0 {
+		l.records, l.err = nil, fmt.Errorf("%w: zstd needs version 10 of Fetch", metadata.ErrUnsupportedCompressionType)
+		return false
+	}
+	l.records = l.records[:readable]
+	return true
 }
 
 // following is the offset after whole batches; offset if there are none.
@@ -241,7 +265,14 @@ func (f *fetch) nothingNew(p *fetchPartition, r *replication.Replica) bool {
 		return false
 	}
 	p.look.highWatermark, p.look.logStart = r.HighWatermark(), r.Log().LogStartOffset()
+	f.ready = f.ready || f.startIsNews(p)
 	return p.offset >= f.readable(p.look.highWatermark, r.Log().LogEndOffset())
+}
+
+// startIsNews reports whether a follower must hear at once that the log starts later
+// than its own, and has not been told: a DeleteRecords may be waiting for it.
+func (f *fetch) startIsNews(p *fetchPartition) bool {
+	return f.session.follower >= 0 && p.look.logStart > max(p.logStart, 0) && p.look.logStart != p.toldLogStart
 }
 
 // find returns the replica that is fetched from.

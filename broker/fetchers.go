@@ -21,12 +21,13 @@ const fetchBackoff = 5 * time.Millisecond
 // follows, each a goroutine with a connection of its own. Only the goroutine of
 // the replica table uses it.
 type fetchers struct {
-	cfg   Config
-	node  string
-	ctx   context.Context // of the broker
-	join  *sync.WaitGroup
-	epoch func() int64
-	image func() *metadata.Image
+	cfg    Config
+	node   string
+	ctx    context.Context // of the broker
+	join   *sync.WaitGroup
+	epoch  func() int64
+	image  func() *metadata.Image
+	starts replication.StartKeeper
 
 	running map[int32]*fetching
 }
@@ -79,6 +80,7 @@ func (f *fetchers) from(leader int32) *fetching {
 		MaxBytes:          replicaFetchResponseBytes,
 		PartitionMaxBytes: f.cfg.Config.ReplicaFetchMaxBytes,
 		Backoff:           fetchBackoff,
+		Starts:            f.starts,
 		Gate:              f.cfg.Gate, Events: f.cfg.Events, Node: f.node,
 		Seed: f.cfg.Seed + uint64(leader),
 	})}

@@ -35,8 +35,10 @@ func samples(topic *metadata.Topic, version func(key kmsg.Key) int16) []kmsg.Req
 	drop.TopicNames, drop.Topics = []string{ghost}, []kmsg.DeleteTopicsRequestTopic{{Topic: &ghost}}
 	configs := kmsg.NewPtrDescribeConfigsRequest()
 	configs.Resources = []kmsg.DescribeConfigsRequestResource{{ResourceType: 2, ResourceName: topic.Name, ConfigNames: []string{"x"}}}
+	records := kmsg.NewPtrDeleteRecordsRequest()
+	records.Topics = []kmsg.DeleteRecordsRequestTopic{{Topic: topic.Name, Partitions: []kmsg.DeleteRecordsRequestTopicPartition{{Partition: 1, Offset: -1}}}}
 	return []kmsg.Request{
-		v(produce), v(fetch), v(list), v(epochs), v(elect), v(drop), v(configs), v(metadataRequest(0, topic.Name)),
+		v(produce), v(fetch), v(list), v(epochs), v(elect), v(drop), v(records), v(configs), v(metadataRequest(0, topic.Name)),
 		v(createRequest(0, "other", 1, 1)), v(kmsg.NewPtrInitProducerIDRequest()), v(askVersions(0)), v(kmsg.NewPtrDescribeClusterRequest()),
 	}
 }

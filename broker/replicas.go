@@ -202,6 +202,7 @@ func (t *replicaTable) host(topic *metadata.Topic, tp metadata.TopicPartition, s
 		Config:        func() metadata.TopicConfig { return *h.config.Load() },
 		LagTimeMax:    func() time.Duration { return t.cfg.Config.ReplicaLagTimeMax },
 		Propose:       t.propose,
+		Starts:        t,
 		Events:        t.cfg.Events, Node: t.node, Failed: t.failed,
 	})
 	t.hosted.Store(tp, h)
@@ -304,7 +305,7 @@ func (t *replicaTable) syncLogs() (map[string]int64, error) {
 func (t *replicaTable) highWatermarks() offsetCheckpoint {
 	c := offsetCheckpoint{}
 	for h := range t.each() {
-		c[topicPartition{h.replica.Topic(), h.replica.ID().Partition}] = h.replica.HighWatermark()
+		c[h.name()] = h.replica.HighWatermark()
 	}
 	return c
 }

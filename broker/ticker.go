@@ -43,7 +43,7 @@ func (b *Broker) retain(ctx context.Context) error {
 			// meanwhile is no news.
 			_ = h.replica.Retain(ctx, time.Now())
 		}
-		if err := b.replicas.writeLogStarts(); err != nil {
+		if err := b.replicas.Keep(); err != nil {
 			return err
 		}
 	}

@@ -25,6 +25,7 @@ var served = []servedAPI{
 	{kmsg.ApiVersions, 0, 5},
 	{kmsg.CreateTopics, 2, 7},
 	{kmsg.DeleteTopics, 1, 6},
+	{kmsg.DeleteRecords, 0, 2},
 	{kmsg.InitProducerID, 0, 5},
 	{kmsg.OffsetForLeaderEpoch, 2, 4},
 	{kmsg.DescribeConfigs, 0, 4},

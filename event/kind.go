@@ -44,12 +44,13 @@ const (
 
 // What replicas do: emitted by the broker that hosts them.
 const (
-	LogRecovered  Kind = "log.recovered" // "leo", "torn" (bytes cut from the tail)
-	LogDamaged    Kind = "log.damaged"   // "error" (file and position), "stays" (bool: it leads on, for nobody else can)
-	LogTruncated  Kind = "log.truncated" // "from", "to" (offsets), "why"
-	LogReset      Kind = "log.reset"     // "to": everything dropped, refetched from there
-	EpochStarted  Kind = "epoch.started" // this replica leads: "epoch", "offset"
-	HWAdvanced    Kind = "hw.advanced"   // "hw"; only on request
+	LogRecovered  Kind = "log.recovered"   // "leo", "torn" (bytes cut from the tail)
+	LogDamaged    Kind = "log.damaged"     // "error" (file and position), "stays" (bool: it leads on, for nobody else can)
+	LogTruncated  Kind = "log.truncated"   // "from", "to" (offsets), "why"
+	LogReset      Kind = "log.reset"       // "to": everything dropped, refetched from there
+	LogStartMoved Kind = "log.start-moved" // "from", "to" (offsets): what lies between is deleted; "why"
+	EpochStarted  Kind = "epoch.started"   // this replica leads: "epoch", "offset"
+	HWAdvanced    Kind = "hw.advanced"     // "hw"; only on request
 	CaughtUp      Kind = "replica.caught-up"
 	FetcherFailed Kind = "fetcher.failed" // "leader", "error"; once per outage
 )

@@ -106,6 +106,7 @@ var words = map[Kind]func(Event) string{
 	LogReset: func(e Event) string {
 		return fmt.Sprintf("%s drops its log and refetches from %v", e.replica(), e.get("to"))
 	},
+	LogStartMoved: logStartMoved,
 	EpochStarted:  epochStarted,
 	HWAdvanced:    func(e Event) string { return fmt.Sprintf("%s: high watermark %v", e.replica(), e.get("hw")) },
 	CaughtUp:      func(e Event) string { return fmt.Sprintf("%s has caught up", e.replica()) },
@@ -202,6 +203,14 @@ func logDamaged(e Event) string {
 
 func logTruncated(e Event) string {
 	s := fmt.Sprintf("%s: log truncated from %v to %v", e.replica(), e.get("from"), e.get("to"))
+	if why, ok := e.get("why").(string); ok && why != "" {
+		s += " (" + why + ")"
+	}
+	return s
+}
+
+func logStartMoved(e Event) string {
+	s := fmt.Sprintf("%s: log starts at %v, before: %v", e.replica(), e.get("to"), e.get("from"))
 	if why, ok := e.get("why").(string); ok && why != "" {
 		s += " (" + why + ")"
 	}

@@ -53,6 +53,7 @@ func story() []Event {
 		{Kind: LogDamaged, Node: "broker-2", Topic: "orders", Data: data{"error": errors.New("orders-0/00000000000000000000.log is corrupt at byte 69: its checksum is wrong"), "stays": true}},
 		{Kind: LogTruncated, Node: "broker-2", Topic: "orders", Data: data{"from": int64(40), "to": int64(38), "why": "epoch 0 ends there on the leader"}},
 		{Kind: LogReset, Node: "broker-1", Topic: "orders", Data: data{"to": int64(12)}},
+		{Kind: LogStartMoved, Node: "broker-1", Topic: "orders", Data: data{"from": int64(12), "to": int64(14), "why": "its records were deleted"}},
 		{Kind: CaughtUp, Node: "broker-2", Topic: "orders"},
 		{Kind: ISRGrown, Topic: "orders", Data: data{"isr": []int32{3, 2}, "joined": []int32{2}}},
 		{Kind: ELRChanged, Topic: "orders", Data: data{"elr": []int32{}}},

@@ -96,6 +96,33 @@ var (
 	// ErrInconsistentClusterID: the request is meant for another cluster.
 	ErrInconsistentClusterID = errors.New("inconsistent cluster id")
 
+	// Of a group.
+
+	// ErrCoordinatorNotAvailable: nobody can decide for the group just now; ask again.
+	ErrCoordinatorNotAvailable = errors.New("coordinator not available")
+	// ErrNotCoordinator: this broker is not the group's broker (any more).
+	ErrNotCoordinator = errors.New("not coordinator")
+	// ErrIllegalGeneration: the request names another generation than the group is in.
+	ErrIllegalGeneration = errors.New("illegal generation")
+	// ErrInconsistentGroupProtocol: no protocol that all members have, or another type of protocol.
+	ErrInconsistentGroupProtocol = errors.New("inconsistent group protocol")
+	// ErrUnknownMemberID: the group has no member of that id (any more).
+	ErrUnknownMemberID = errors.New("unknown member id")
+	// ErrInvalidSessionTimeout: outside group.min.session.timeout.ms and group.max.session.timeout.ms.
+	ErrInvalidSessionTimeout = errors.New("invalid session timeout")
+	// ErrRebalanceInProgress: the generation is over, or not assigned yet; join again.
+	ErrRebalanceInProgress = errors.New("rebalance in progress")
+	// ErrNonEmptyGroup: a group with members is not deleted.
+	ErrNonEmptyGroup = errors.New("non-empty group")
+	// ErrGroupIDNotFound: no group of that id.
+	ErrGroupIDNotFound = errors.New("group id not found")
+	// ErrMemberIDRequired: join again with the member id that the answer has (KIP-394).
+	ErrMemberIDRequired = errors.New("member id required")
+	// ErrGroupMaxSizeReached: the group has group.max.size members.
+	ErrGroupMaxSizeReached = errors.New("group max size reached")
+	// ErrFencedInstanceID: another process has taken the static member's place (KIP-345).
+	ErrFencedInstanceID = errors.New("fenced instance id")
+
 	// Between the nodes.
 
 	// ErrNotController: this coordinator node is not the active one, or does not know the outcome.

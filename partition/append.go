@@ -77,7 +77,11 @@ func (l *Log) AppendAsFollower(batches []byte, leaderEpoch int32) (AppendInfo, e
 	if len(whole) == 0 {
 		return info, nil
 	}
-	next, epoch, gaps := end, l.LatestEpoch(), false
+	next, err := l.aligned(Batch(whole))
+	if err != nil {
+		return AppendInfo{}, err
+	}
+	epoch, gaps := l.LatestEpoch(), false
 	for b := range Batches(whole) {
 		gaps = gaps || b.BaseOffset() > next
 		if b.BaseOffset() < next || gaps && !cfg.Compacted && !l.gaps.Load() || b.LeaderEpoch() < epoch {

@@ -6,7 +6,7 @@
 // A Log appends batches as a leader (AppendAsLeader) or as a follower
 // (AppendAsFollower), reads whole batches by offset, cuts its end off when another
 // leader's log parts from it (Truncate), begins anew (Reset), moves its start
-// (SetLogStart), and knows two things about what is in it: where each leader epoch
+// (SetLogStart, perhaps into a batch), and knows two things about what is in it: where each leader epoch
 // begins, and what each idempotent producer sent last. Both are functions of the
 // bytes, so every replica that has the same bytes knows the same.
 //
@@ -47,6 +47,9 @@
 //	├── *.deleted                    a segment on its way out, gone after the next start at the latest
 //	└── offset-gaps                  there if compaction has left out offsets; not Kafka's
 //
+// Kafka's own tools and code read all of it (make dump-check), and logs that Kafka
+// wrote are read here (testdata/kafka-4.1), if offset-gaps is put beside compacted ones.
+//
 // A .log file is one batch after the other, numbers with the highest byte first:
 //
 //	 0        8    12   16 17   21 23   27       35       43       51 53   57   61
@@ -72,7 +75,7 @@
 //	└─────────────┴──────────────┘
 //
 // A .timeindex file is entries of twelve bytes, one beside each of those if a newer
-// timestamp has come since, and one when the segment is rolled:
+// timestamp has come since, and one when the segment is rolled or the log closed:
 //
 //	 0                         8              12
 //	┌─────────────────────────┬──────────────┐  no record up to the batch that ends at

@@ -160,6 +160,7 @@ func (l *Log) Close() error {
 	}
 	l.closed = true
 	if l.broken == nil {
+		l.active().times.mark()
 		_ = l.active().flushIndexes() // recovery makes it anew if that fails
 	}
 	l.closeSegments()

@@ -210,7 +210,10 @@ func (m *model) cut(to int64) {
 		for keep < len(m.batches) && m.batches[keep].NextOffset() <= to {
 			keep++
 		}
-		m.end = m.batches[keep].BaseOffset()
+		if m.end = m.batches[keep].BaseOffset(); m.end < m.start && m.start <= to {
+			m.drop(m.start)
+			return
+		}
 		m.batches = m.batches[:keep]
 		m.start, m.durable = min(m.start, m.end), m.end
 	}

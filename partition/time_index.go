@@ -24,7 +24,7 @@ type timeEntry struct {
 
 // A timeIndex finds the first record of a segment that is as new as a timestamp:
 // an entry goes in with each one of the offset index, if something newer has come
-// since, and one more when the segment is rolled. Both columns only grow.
+// since, and one more when the segment is rolled or the log closed. Both columns only grow.
 type timeIndex struct {
 	entries[timeEntry]
 

@@ -101,7 +101,7 @@ func TestRecordsWithoutATimeAreNotFoundByIt(t *testing.T) {
 }
 
 // The file is Kafka's: timestamp and offset, an entry with each of the offset
-// index if there is news, and one when the segment is rolled.
+// index if there is news, and one when the segment is rolled or the log closed.
 func TestTimeIndexFile(t *testing.T) {
 	size := len(stamped(codec.None, 0))
 	disk := vfs.NewMem(0)
@@ -146,6 +146,10 @@ func TestTimeIndexFile(t *testing.T) {
 	_, err = l.Truncate(4)
 	require.NoError(t, err)
 	require.Equal(t, entry(9, 1), file(), "truncated")
+
+	appendStamped(t, l, 1, 15)
+	require.NoError(t, l.Close())
+	require.Equal(t, append(entry(9, 1), entry(15, 4)...), file(), "a log that is closed says what is the newest: Kafka reads no more of it")
 }
 
 func TestASearchByTimeNeverAnswersFromDamage(t *testing.T) {

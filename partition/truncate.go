@@ -12,7 +12,8 @@ import (
 // the log ended before. The cut is durable when it returns, so that no crash can
 // mix what was cut off with what is appended afterwards.
 //
-// Below the first segment there is nothing to keep: that is a Reset.
+// Below the first segment there is nothing to keep: that is a Reset. So it is if the
+// batch goes that the log starts in; then the log goes on at its start.
 func (l *Log) Truncate(to int64) (from int64, err error) {
 	if to < 0 {
 		return 0, l.refuse(metadata.ErrOffsetOutOfRange, "truncate to %d", to)
@@ -45,6 +46,9 @@ func (l *Log) truncate(to int64) error {
 	at, end, err := l.boundary(last, to)
 	if err != nil {
 		return err
+	}
+	if start := l.start.Load(); end < start && start <= to {
+		return l.reset(start) // the batch that the log starts in goes, and nothing is left
 	}
 	sc := scanner{s: last, window: make([]byte, locateWindow)}
 	newest, err := sc.newestBefore(end, at)

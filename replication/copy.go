@@ -32,6 +32,7 @@ func (r *Replica) position(leader int32) (FetchPartition, bool) {
 	}
 	pos := follower.Position(r.cfg.Log)
 	pos.ID, pos.Topic = r.cfg.ID, r.cfg.Topic
+	pos.LogStartOffset = min(pos.LogStartOffset, r.KeptStart())
 	return pos, true
 }
 
@@ -64,6 +65,13 @@ func (r *Replica) copied(ctx context.Context, req FetchPartition, ans FetchedPar
 // appendCopy writes the leader's bytes and takes over its high watermark and log start.
 func (r *Replica) appendCopy(req FetchPartition, ans FetchedPartition) error {
 	log := r.cfg.Log
+	if end := log.LogEndOffset(); ans.LogStartOffset >= end {
+		// Nothing here is the leader's any more. What it sends may begin further down,
+		// and the log makes room for that only if nothing here counts.
+		if err := r.startAt(end, req.CurrentLeaderEpoch, startsLater); err != nil {
+			return fmt.Errorf("%s: %w", r, err)
+		}
+	}
 	if len(ans.Records) > 0 {
 		if _, err := log.AppendAsFollower(ans.Records, req.CurrentLeaderEpoch); err != nil {
 			if diskBroke(err) {
@@ -79,23 +87,21 @@ func (r *Replica) appendCopy(req FetchPartition, ans FetchedPartition) error {
 	hw := r.follower.HighWatermark()
 	r.mu.Unlock()
 
-	trimmed := false
-	if start := min(ans.LogStartOffset, hw); start > log.LogStartOffset() {
-		if err := log.SetLogStart(start); err != nil {
-			r.failed(err)
-			return fmt.Errorf("%s: %w", r, err)
-		}
-		trimmed = true
+	if err := r.startAt(min(ans.LogStartOffset, hw), req.CurrentLeaderEpoch, startsLater); err != nil {
+		return fmt.Errorf("%s: %w", r, err)
 	}
 	if caughtUp {
 		r.emit(event.CaughtUp, req.CurrentLeaderEpoch, map[string]any{"leo": end})
 	}
 	r.after(Consequence{Advanced: advanced})
-	if advanced || trimmed || len(ans.Records) > 0 {
+	if advanced || len(ans.Records) > 0 {
 		r.notify()
 	}
 	return nil
 }
+
+// startsLater is why a follower's log start moves.
+const startsLater = "the leader's starts there or later"
 
 // cut drops the end of the log, or all of it.
 func (r *Replica) cut(step Step, epoch int32) error {
@@ -103,9 +109,12 @@ func (r *Replica) cut(step Step, epoch int32) error {
 	reset := step.Kind == ResetTo || step.To < log.LogStartOffset()
 	from := log.LogEndOffset()
 	var err error
-	if reset {
+	switch {
+	case reset && step.To < log.LogStartOffset():
+		err = r.lower(step.To)
+	case reset:
 		err = log.Reset(step.To)
-	} else {
+	default:
 		_, err = log.Truncate(step.To)
 	}
 	if err != nil {
@@ -115,6 +124,9 @@ func (r *Replica) cut(step Step, epoch int32) error {
 	r.mu.Lock()
 	if reset {
 		r.follower.Reset(step.To)
+		if r.cfg.Starts == nil {
+			r.kept.Store(step.To)
+		}
 	} else {
 		r.follower.Truncated(step.To)
 	}
@@ -128,4 +140,13 @@ func (r *Replica) cut(step Step, epoch int32) error {
 	}
 	r.notify()
 	return nil
+}
+
+// lower drops the log, which then starts earlier than before.
+func (r *Replica) lower(to int64) error {
+	change := func() error { return r.cfg.Log.Reset(to) }
+	if r.cfg.Starts == nil {
+		return change()
+	}
+	return r.cfg.Starts.Lower(r, to, change)
 }

@@ -75,11 +75,23 @@
 // Nothing waits for a disk under a lock, and the metadata log waits for no disk
 // at all: a broker whose disk hangs still hears that it was deposed.
 //
+// # What is deleted
+//
+// A log start is moved by DeleteRecords (KIP-107) or retention, and travels like a
+// high watermark: with the leader's answer to the follower, with the follower's next
+// fetch back. The low watermark is the smallest of them, and a DeleteRecords is
+// answered when it has come so far. Three rules keep what was answered from coming
+// back. A follower tells a start only when its disk remembers it. The low watermark
+// waits for the living, and for everybody who could be elected as he is: the maximal
+// ISR and the ELR. And nobody joins the ISR with a log that starts before the
+// leader's.
+//
 // # What it is not
 //
 // It elects nobody: coordinator/state does. It knows no bytes of the protocol:
 // package broker translates Fetch and implements [LeaderEndpoint]. It stores
-// nothing but through [partition.Log]; the broker checkpoints high watermarks.
+// nothing but through [partition.Log]; the broker checkpoints high watermarks, and
+// log starts when asked to ([StartKeeper]).
 //
 // # Where to start
 //

@@ -38,8 +38,10 @@ func (r *Replica) lead(now time.Time, what func(*Leader, Moment) Consequence) {
 		r.mu.Unlock()
 		return
 	}
+	r.leader.StartsAt(r.cfg.Log.LogStartOffset())
 	c := what(r.leader, at)
 	r.publishLocked()
+	r.publishLowLocked(at)
 	r.mu.Unlock()
 	r.after(c)
 	if c.Advanced {
@@ -51,9 +53,17 @@ func (r *Replica) lead(now time.Time, what func(*Leader, Moment) Consequence) {
 func (r *Replica) publishLocked() {
 	if r.role != Leading {
 		r.marks.set(mark{})
+		r.lows.set(mark{})
 		return
 	}
 	r.marks.set(mark{open: true, epoch: r.state.LeaderEpoch, offset: r.leader.HighWatermark(), short: r.leader.UnderMinISR()})
+}
+
+// publishLowLocked shows the low watermark to those who wait for it.
+func (r *Replica) publishLowLocked(at Moment) {
+	if r.role == Leading {
+		r.lows.set(mark{open: true, epoch: r.state.LeaderEpoch, offset: r.lowWatermarkLocked(at)})
+	}
 }
 
 // after does what follows from an event. No lock is held.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/brokersim/brokersim/event"
 	"github.com/brokersim/brokersim/internal/gate"
+	"github.com/brokersim/brokersim/internal/guard"
 	"github.com/brokersim/brokersim/metadata"
 )
 
@@ -20,6 +21,7 @@ type FetcherConfig struct {
 	MaxBytes          int           // of one answer
 	PartitionMaxBytes int           // replica.fetch.max.bytes: of one partition in it
 	Backoff           time.Duration // after an error, of one partition or of the connection
+	Starts            StartKeeper   // nil: nothing has to be remembered
 	Gate              *gate.Gate
 	Events            event.Sink
 	Node              string
@@ -47,6 +49,7 @@ type Fetcher struct {
 	rests   int           // partitions that rest
 	gone    []metadata.TopicPartition
 	full    bool // the next request begins a session
+	unkept  bool // a log starts later than the disk remembers
 	outage  bool // the leader could not be reached the last time
 	rand    *rand.Rand
 }
@@ -126,7 +129,17 @@ func (f *Fetcher) round(ctx context.Context) error {
 	for i := range ans.Partitions {
 		f.answered(ctx, &ans.Partitions[i])
 	}
-	return nil
+	return f.keepStarts()
+}
+
+// keepStarts has the disk remember where the logs start now, before the next
+// request tells the leader.
+func (f *Fetcher) keepStarts() error {
+	if !f.unkept || f.cfg.Starts == nil || !guard.KeptStart.Holds() {
+		return nil
+	}
+	f.unkept = false
+	return f.cfg.Starts.Keep()
 }
 
 // begin makes the fetch interruptible; call is nil if there is news already.
@@ -157,6 +170,7 @@ func (f *Fetcher) answered(ctx context.Context, ans *FetchedPartition) {
 		f.startRest(c)
 		return
 	}
+	f.unkept = f.unkept || c.replica.unkept()
 	f.lookAt(c)
 }
 

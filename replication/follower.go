@@ -60,7 +60,7 @@ func (f *Follower) Position(log EpochLog) FetchPartition {
 		CurrentLeaderEpoch: f.epoch,
 		FetchOffset:        log.LogEndOffset(),
 		LastFetchedEpoch:   log.LatestEpoch(),
-		LogStartOffset:     log.LogStartOffset(),
+		LogStartOffset:     log.LogStartOffset(), // the replica says how much of that its disk remembers
 	}
 }
 

@@ -16,6 +16,7 @@ type god struct {
 	leaders    map[int32]int32   // who led, by leader epoch
 	watermarks map[int32]int64   // the leader's high watermark, by leader epoch
 	consumed   map[int64]string  // what consumers were given
+	deleted    int64             // what lies below was answered to be deleted
 	end        int64             // the highest that ListOffsets told
 	lossy      bool              // an unclean election happened: acked records may be gone
 }
@@ -36,7 +37,7 @@ func (g *god) decided(before, after metadata.Partition, res state.Result) {
 		if e.Unclean {
 			g.lossy = true
 			// The loss was announced; all begins anew.
-			g.promised, g.consumed, g.end = map[int64]promise{}, map[int64]string{}, 0
+			g.promised, g.consumed, g.end, g.deleted = map[int64]promise{}, map[int64]string{}, 0, 0
 		}
 	}
 }
@@ -141,7 +142,7 @@ func (g *god) checkEpochs(s Status, n *node, bad func(string, ...any)) {
 		if b.epoch > last {
 			last = b.epoch
 			i := slices.IndexFunc(s.EpochStarts, func(e partition.EpochStart) bool { return e.Epoch == b.epoch })
-			if i < 0 || s.EpochStarts[i].Offset > b.base || b.base > s.LogStartOffset && s.EpochStarts[i].Offset != b.base {
+			if i < 0 || s.EpochStarts[i].Offset > max(b.base, s.LogStartOffset) || b.base > s.LogStartOffset && s.EpochStarts[i].Offset != b.base {
 				bad("broker %d: epoch %d begins at %d, its cache says %v", n.id, b.epoch, b.base, s.EpochStarts)
 			}
 		}
@@ -182,6 +183,9 @@ func (g *god) checkPromises(logs map[int32]map[int64]entry, bad func(string, ...
 		return
 	}
 	leader := g.w.node(p.Leader)
+	if start := leader.log.LogStartOffset(); start < g.deleted {
+		bad("broker %d leads from offset %d on, and everything below %d was deleted", leader.id, start, g.deleted)
+	}
 	for at, promised := range g.promised {
 		if got := logs[leader.id][at]; got.value != promised.value && at >= leader.log.LogStartOffset() {
 			bad("broker %d leads without %q, acked at offset %d in epoch %d; it has %q", leader.id, promised.value, at, promised.epoch, got.value)

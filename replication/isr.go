@@ -113,10 +113,13 @@ func (l *Leader) propose(at Moment, shrink bool) *Proposal {
 //     it is nothing past the start of its epoch (KAFKA-7128);
 //   - below min ISR the high watermark stands still and says little, so it must
 //     also not be one that would be thrown out again at once (KAFKA-19996);
+//   - it has deleted what the leader has: elected, it would bring back records that
+//     a DeleteRecords was answered for;
 //   - its broker is alive, and the one that fetched (KIP-841, KIP-903).
 func (l *Leader) mayJoin(f *follower, at Moment) bool {
 	return f.logEnd >= l.hw && f.brokerEpoch >= 0 &&
 		(f.logEnd >= l.epochStart || !guard.PastEpochStart.Holds()) &&
+		(f.logStart >= l.logStart || !guard.JoinTrimmed.Holds()) &&
 		(!l.UnderMinISR() || !l.lags(f, at)) &&
 		eligible(f, at.Brokers)
 }
@@ -174,7 +177,7 @@ func (l *Leader) Followers() []FollowerStatus {
 			caughtUp = time.Time{}
 		}
 		status = append(status, FollowerStatus{
-			Broker: f.broker, LogEndOffset: f.logEnd, LastCaughtUp: caughtUp, InSync: l.inISR(f.broker),
+			Broker: f.broker, LogStart: f.logStart, LogEndOffset: f.logEnd, LastCaughtUp: caughtUp, InSync: l.inISR(f.broker),
 		})
 	}
 	return status

@@ -22,6 +22,7 @@ type Leader struct {
 
 	state      metadata.Partition // committed: as the metadata log has it
 	epochStart int64              // log end offset when the leader epoch began
+	logStart   int64
 	logEnd     int64
 	hw         int64
 	followers  []follower // assigned replicas without self, in that order
@@ -33,9 +34,9 @@ type Leader struct {
 // A follower is what the leader knows of another replica.
 type follower struct {
 	broker      int32
-	brokerEpoch int64 // of its newest fetch; -1: none in this leader epoch
-	logEnd      int64 // its newest fetch offset; -1: none in this leader epoch
-	logStart    int64
+	brokerEpoch int64     // of its newest fetch; -1: none in this leader epoch
+	logEnd      int64     // its newest fetch offset; -1: none in this leader epoch
+	logStart    int64     // that its disk remembers, by its newest fetch; -1: none in this leader epoch
 	caughtUp    time.Time // when it last had everything; zero: never in this leader epoch
 
 	fetched         time.Time // when its newest fetch came
@@ -63,6 +64,7 @@ type Brokers interface {
 // A Consequence is what follows for the driver from something that happened.
 type Consequence struct {
 	Advanced bool      // the high watermark moved
+	Trimmed  bool      // a follower's log start moved
 	Propose  *Proposal // to send to the coordinator
 }
 
@@ -125,6 +127,9 @@ func (l *Leader) follower(broker int32) *follower {
 	return nil
 }
 
+// StartsAt says that the leader's own log starts at an offset.
+func (l *Leader) StartsAt(offset int64) { l.logStart = offset }
+
 // Appended says that the leader's own log now ends at logEnd.
 func (l *Leader) Appended(logEnd int64, at Moment) Consequence {
 	if logEnd <= l.logEnd {
@@ -147,7 +152,7 @@ type FollowerFetch struct {
 	Broker      int32
 	BrokerEpoch int64
 	Offset      int64 // the follower's log end offset
-	LogStart    int64
+	LogStart    int64 // that its disk remembers
 }
 
 // Fetched says how far a follower is. Errors:
@@ -165,11 +170,14 @@ func (l *Leader) Fetched(f FollowerFetch, at Moment) (Consequence, error) {
 			f.Broker, f.BrokerEpoch, r.brokerEpoch, metadata.ErrNotLeaderOrFollower)
 	}
 	moved := f.Offset != r.logEnd || f.BrokerEpoch != r.brokerEpoch
+	trimmed := f.LogStart != r.logStart
 	r.progress(f, l.logEnd, at.Now)
 	if !moved && l.inISR(r.broker) {
-		return Consequence{}, nil
+		return Consequence{Trimmed: trimmed}, nil
 	}
-	return l.follow(at), nil
+	c := l.follow(at)
+	c.Trimmed = trimmed
+	return c, nil
 }
 
 // progress records a fetch. A follower has caught up when it asks for what is

@@ -32,6 +32,8 @@ var killers = map[guard.Guard]string{
 	guard.MinISRAfterAppend:     "S21_MinIsr_ShrinkAfterAppend",
 	guard.ReadCommitted:         "S08_KIP320_ZombieLeaderFetch",
 	guard.StepDown:              "S27_SessionExpiredButAlive",
+	guard.KeptStart:             "S62_KIP107_AToldStartIsKept",
+	guard.JoinTrimmed:           "S61_KIP107_DeletedRecordsStayDeleted",
 	guard.EpochReached:          "S23_KIP207_ListOffsetsAfterElection",
 }
 

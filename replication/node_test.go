@@ -9,6 +9,7 @@ import (
 
 	"github.com/brokersim/brokersim/coordinator/state"
 	"github.com/brokersim/brokersim/event"
+	"github.com/brokersim/brokersim/internal/guard"
 	"github.com/brokersim/brokersim/internal/vfs"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/partition"
@@ -32,6 +33,7 @@ type node struct {
 	previous   int64 // broker epoch that was stored; -1 if none
 	session    string
 	checkpoint int64 // high watermark
+	logStart   int64 // what the checkpoint of log starts says
 
 	// On the way.
 	proposals []Proposal // not yet at the coordinator
@@ -71,6 +73,14 @@ func (n *node) host() {
 	if err != nil {
 		n.w.fail("broker %d: open: %v", n.id, err)
 	}
+	if n.logStart > log.LogEndOffset() {
+		err = log.Reset(n.logStart)
+	} else {
+		err = log.SetLogStart(n.logStart)
+	}
+	if err != nil {
+		n.w.fail("broker %d: log start %d: %v", n.id, n.logStart, err)
+	}
 	n.log = log
 	n.replica = NewReplica(ReplicaConfig{
 		Topic: topicName, ID: n.w.tp, Self: n.id, SelfEpoch: n.epoch.Load,
@@ -79,6 +89,7 @@ func (n *node) host() {
 		Config:     func() metadata.TopicConfig { return n.w.config },
 		LagTimeMax: func() time.Duration { return n.w.lag },
 		Propose:    func(p Proposal) { n.proposals = append(n.proposals, p) },
+		Starts:     n,
 		Events:     n, Node: event.BrokerNode(n.id),
 		Failed: func(err error) { n.w.fail("broker %d: %v", n.id, err) },
 	})
@@ -106,7 +117,7 @@ func (n *node) learn() {
 		if err := vfs.RemoveAll(n.disk, logDir); err != nil {
 			n.w.fail("broker %d: %v", n.id, err)
 		}
-		n.checkpoint = 0
+		n.checkpoint, n.logStart = 0, 0
 		return
 	case n.replica == nil:
 		n.host()
@@ -157,6 +168,9 @@ func (n *node) ask(how askHow) error {
 	p, ok := n.image.Load().Partition(n.w.tp)
 	if !ok || p.Leader == metadata.NoLeader || p.Leader == n.id {
 		return errors.New("it follows nobody")
+	}
+	if n.replica.unkept() && guard.KeptStart.Holds() {
+		_ = n.Keep() // as a Fetcher does
 	}
 	req, ok := n.replica.position(p.Leader)
 	if !ok {
@@ -221,6 +235,8 @@ func (n *node) Emit(events ...event.Event) {
 			n.w.say("broker %d: truncated from %d to %d: %s", n.id, e.Data["from"], e.Data["to"], e.Data["why"])
 		case event.LogReset:
 			n.w.say("broker %d: dropped its log, goes on at %d: %s", n.id, e.Data["to"], e.Data["why"])
+		case event.LogStartMoved:
+			n.w.say("broker %d: starts at %d now, not %d: %s", n.id, e.Data["to"], e.Data["from"], e.Data["why"])
 		case event.EpochStarted:
 			n.w.say("broker %d: leads in epoch %d from offset %d on", n.id, e.Data["epoch"], e.Data["offset"])
 		}
@@ -230,11 +246,13 @@ func (n *node) Emit(events ...event.Event) {
 func (n *node) EmitAt(int64, ...event.Event) {}
 func (n *node) Wants(event.Kind) bool        { return false }
 
-// batches reads a log from its start to its end, or to limit.
-func (n *node) batches() []stored {
+// batches reads a log from its start to its end.
+func (n *node) batches() []stored { return n.batchesFrom(n.log.LogStartOffset()) }
+
+func (n *node) batchesFrom(at int64) []stored {
 	end := n.log.LogEndOffset()
 	var all []stored
-	for at := n.log.LogStartOffset(); at < end; {
+	for at < end {
 		raw, err := n.log.Read(nil, at, end, 1<<20, true)
 		if err != nil {
 			n.w.fail("broker %d: read at %d: %v", n.id, at, err)

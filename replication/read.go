@@ -112,6 +112,9 @@ func (r *Replica) followed(req ReadRequest, epoch int32, now time.Time) (hw int6
 	if c.Advanced {
 		r.publishLocked()
 	}
+	if c.Trimmed {
+		r.publishLowLocked(at)
+	}
 	hw = r.leader.HighWatermark()
 	r.mu.Unlock()
 	if err != nil {

@@ -25,6 +25,7 @@ type ReplicaConfig struct {
 	Config        func() metadata.TopicConfig
 	LagTimeMax    func() time.Duration // replica.lag.time.max.ms
 	Propose       func(Proposal)       // asks the coordinator; the answer goes to Answered
+	Starts        StartKeeper          // nil: the log's own files are all there is
 	Events        event.Sink
 	Node          string      // of events
 	Failed        func(error) // the disk failed or is damaged: the broker must go down
@@ -41,10 +42,12 @@ type ReplicaConfig struct {
 type Replica struct {
 	cfg         ReplicaConfig
 	slot        chan struct{} // holds one token while somebody changes the log or the role
-	marks       Watermark
+	marks       Watermark     // high
+	lows        Watermark     // low: where the log starts everywhere
+	kept        atomic.Int64  // the log start that the disk remembers
 	subscribers atomic.Pointer[[]Subscriber]
 
-	mu       sync.Mutex         // a leaf but for marks
+	mu       sync.Mutex         // a leaf but for marks and lows
 	state    metadata.Partition // the newest applied
 	applied  bool               // there is a state
 	pending  bool               // the role that state gives is not taken yet
@@ -64,6 +67,7 @@ func NewReplica(cfg ReplicaConfig) *Replica {
 	}
 	r := &Replica{cfg: cfg, slot: make(chan struct{}, 1), leader: NewLeader(cfg.Self, cfg.ID)}
 	r.follower.hw = min(max(cfg.HighWatermark, cfg.Log.LogStartOffset()), cfg.Log.LogEndOffset())
+	r.kept.Store(cfg.Log.LogStartOffset())
 	return r
 }
 
@@ -153,12 +157,14 @@ func (r *Replica) settle() {
 		if leading {
 			r.role = Leading
 			r.leader.Configure(settings)
+			r.leader.StartsAt(r.cfg.Log.LogStartOffset())
 			c = r.leader.Begin(r.state, end, r.follower.hw, at)
 		} else {
 			r.role, r.catchUp = Following, catchUp{}
 			r.follower.Begin(state.LeaderEpoch, min(r.follower.hw, end))
 		}
 		r.publishLocked()
+		r.publishLowLocked(at)
 		r.mu.Unlock()
 		if leading {
 			r.emit(event.EpochStarted, state.LeaderEpoch, map[string]any{"epoch": state.LeaderEpoch, "offset": end})

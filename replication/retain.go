@@ -26,8 +26,6 @@ func (r *Replica) Retain(ctx context.Context, now time.Time) error {
 		r.failed(err)
 		return fmt.Errorf("%s: %w", r, err)
 	}
-	if log.LogStartOffset() != before {
-		r.notify()
-	}
+	r.started(before, r.leaderEpoch(), "retention")
 	return nil
 }

@@ -29,6 +29,8 @@ import (
 //	fetch 2 until-done                              ... until nothing comes any more
 //	ask 2 | deliver 2 | drop 2                      the same in two steps: the answer is held, taken, lost
 //	fetch 2 from=3 | fetch 2 broker-epoch=1         it asks somebody else; under an older registration
+//	delete 1 p 5 [keep=no]                          a client has everything below 5 deleted; -1: all that is committed
+//	keep 2                                          broker 2's disk remembers where its log starts
 //	consume 1 0 [epoch=2] [last=1]                  a consumer reads at an offset
 //	list 1 [epoch=2]                                a client asks for the latest offset
 //
@@ -96,6 +98,7 @@ func (s *scenario) run(fatal func(string, ...any), d *datadriven.TestData) strin
 	for _, p := range s.w.resolve() {
 		s.w.say("%s: %s", p.name, outcome(p))
 	}
+	_ = s.w.resolveDeletions()
 	for _, wrong := range s.w.god.check() {
 		s.w.say("WRONG: %s", wrong)
 	}
@@ -113,6 +116,8 @@ func (s *scenario) step(d *datadriven.TestData) (out []string) {
 		s.brokers(d)
 	case "produce", "await", "consume", "list":
 		return s.client(d)
+	case "delete":
+		return s.delete(d)
 	case "fetch", "ask", "deliver", "drop":
 		s.fetch(d)
 	case "alter", "answer", "alter-again", "tick":

@@ -46,6 +46,7 @@ func TestSimulation(t *testing.T) {
 	t.Logf("%d runs: %+v", n, total)
 	if n >= 100 { // or the schedule does not get anywhere near what it should test
 		require.Greater(t, total.acked, int(5*n))
+		require.Greater(t, total.deleted, int(n/2))
 		require.Greater(t, total.elections, int(3*n))
 		require.Greater(t, total.truncations, int(n/2))
 		require.Greater(t, total.powerLosses, int(n/4))
@@ -64,6 +65,7 @@ var simulationKills = map[guard.Guard]uint64{
 	guard.ReadCommitted:         20,
 	guard.StepDown:              20,
 	guard.EpochReached:          100,
+	guard.KeptStart:             50,
 }
 
 // TestSimulationKillsMutants shows that the simulation can fail: without a guard
@@ -90,11 +92,12 @@ func parseSeed(t *testing.T, s string) uint64 {
 }
 
 // A simulated counts what happened.
-type simulated struct{ steps, acked, elections, truncations, powerLosses, kills int }
+type simulated struct{ steps, acked, deleted, elections, truncations, powerLosses, kills int }
 
 func (s *simulated) add(o simulated) {
 	s.steps += o.steps
 	s.acked += o.acked
+	s.deleted += o.deleted
 	s.elections += o.elections
 	s.truncations += o.truncations
 	s.powerLosses += o.powerLosses
@@ -166,6 +169,7 @@ func (s *simulation) observe(f string, a ...any) {
 		}
 		s.say("%s: %s", p.name, outcome(p))
 	}
+	s.done.deleted += s.resolveDeletions()
 	for _, said := range s.said {
 		s.log("    %s", said)
 		if strings.Contains(said, " truncated from ") {
@@ -193,6 +197,8 @@ func (s *simulation) step() {
 		s.send(n)
 	case roll < 22:
 		s.consume(n)
+	case roll < 24:
+		s.delete(n)
 	case roll < 67:
 		s.copy(n)
 	case roll < 80:
@@ -399,12 +405,11 @@ func (s *simulation) recover() {
 			n.asked = nil
 			for range 1000 {
 				before := n.log.LogEndOffset()
-				if n.ask(askHow{maxBytes: 1 << 20}) != nil || n.asked.ans.Err != nil {
+				if n.ask(askHow{maxBytes: 1 << 20}) != nil {
 					break
 				}
 				diverging := n.asked.ans.Diverging != nil
-				_ = n.deliver()
-				if !diverging && n.log.LogEndOffset() == before {
+				if n.deliver() != nil || !diverging && n.log.LogEndOffset() == before {
 					break
 				}
 			}
@@ -416,15 +421,25 @@ func (s *simulation) recover() {
 			}
 		}
 		time.Sleep(s.lag / 2)
+		for _, n := range s.nodes {
+			s.must(n.Keep())
+		}
 		s.tickAll()
 	}
 	p := s.partition()
 	s.expect(len(p.ISR) == len(s.nodes), "all is well, and the ISR is %v of %v", p.ISR, p.Replicas)
-	first := fmt.Sprint(s.nodes[0].batches())
+	start := int64(0)
 	for _, n := range s.nodes {
-		s.expect(fmt.Sprint(n.batches()) == first, "all is well, and the logs of brokers 1 and %d differ", n.id)
+		start = max(start, n.log.LogStartOffset())
+	}
+	first := fmt.Sprint(s.nodes[0].batchesFrom(start))
+	for _, n := range s.nodes {
+		s.expect(fmt.Sprint(n.batchesFrom(start)) == first, "all is well, and the logs of brokers 1 and %d differ", n.id)
 		end, hw := n.log.LogEndOffset(), n.replica.HighWatermark()
 		s.expect(end == hw, "all is well, and the high watermark of broker %d is %d of %d", n.id, hw, end)
+	}
+	for _, d := range s.deletes {
+		s.violated("all is well, and %s still waits", d.name)
 	}
 	for _, p := range s.produces {
 		s.expect(p.resolved, "all is well, and %s still waits", p.name)

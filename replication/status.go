@@ -47,6 +47,7 @@ type Status struct {
 
 	// Of a leader only.
 	EpochStartOffset int64            // where its leader epoch began
+	LowWatermark     int64            // where every replica that counts starts; -1 of a follower, or not known
 	MaximalISR       []int32          // ISR and what is proposed to join it
 	Followers        []FollowerStatus // in the order of assignment
 }
@@ -54,7 +55,8 @@ type Status struct {
 // A FollowerStatus is what a leader knows of one follower.
 type FollowerStatus struct {
 	Broker       int32
-	LogEndOffset int64     // -1: it has not fetched in this leader epoch
+	LogStart     int64     // that its disk remembers; -1: it has not fetched in this leader epoch
+	LogEndOffset int64     // -1 likewise
 	LastCaughtUp time.Time // zero: never in this leader epoch
 	InSync       bool      // in the committed ISR
 }
@@ -64,6 +66,12 @@ func (r *Replica) HighWatermark() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.highWatermarkLocked()
+}
+
+func (r *Replica) leaderEpoch() int32 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state.LeaderEpoch
 }
 
 func (r *Replica) highWatermarkLocked() int64 {
@@ -76,7 +84,9 @@ func (r *Replica) highWatermarkLocked() int64 {
 // Status is for people, tests and invariants. The log may move on while it is read.
 func (r *Replica) Status() Status {
 	s := Status{Topic: r.cfg.Topic, ID: r.cfg.ID, Broker: r.cfg.Self, Leader: metadata.NoLeader}
+	at := r.moment(time.Now())
 	r.mu.Lock()
+	s.LowWatermark = r.lowWatermarkLocked(at)
 	s.Role, s.HighWatermark = r.role, r.highWatermarkLocked()
 	if r.applied {
 		s.Leader, s.LeaderEpoch, s.PartitionEpoch, s.ISR = r.state.Leader, r.state.LeaderEpoch, r.state.PartitionEpoch, r.state.ISR

@@ -257,9 +257,11 @@ func (s *scenario) life(d *datadriven.TestData) []string {
 		n.unfence()
 	case "wipe":
 		n.disk.Wipe()
-		n.checkpoint = 0
+		n.checkpoint, n.logStart = 0, 0
 	case "sync":
 		s.must(n.log.Sync())
+	case "keep":
+		s.must(n.Keep())
 	case "checkpoint":
 		n.checkpoint = n.replica.HighWatermark()
 	default:
@@ -279,7 +281,7 @@ func (s *scenario) look(d *datadriven.TestData) (out []string) {
 		case d.Cmd == "show":
 			out = append(out, show(n.replica.Status()))
 		case d.Cmd == "logs":
-			out = append(out, fmt.Sprintf("broker %d: %v to %d, HW %d", n.id, n.batches(), n.log.LogEndOffset(), n.replica.HighWatermark()))
+			out = append(out, fmt.Sprintf("broker %d: %s%v to %d, HW %d", n.id, from(n.log.LogStartOffset()), n.batches(), n.log.LogEndOffset(), n.replica.HighWatermark()))
 		}
 		raw, err := n.log.Read(nil, n.log.LogStartOffset(), n.log.LogEndOffset(), 1<<20, true)
 		s.must(err)
@@ -295,9 +297,12 @@ func (s *scenario) look(d *datadriven.TestData) (out []string) {
 }
 
 func show(st Status) string {
-	line := fmt.Sprintf("broker %d: %s in epoch %d, LEO %d, HW %d", st.Broker, st.Role, st.LeaderEpoch, st.LogEndOffset, st.HighWatermark)
+	line := fmt.Sprintf("broker %d: %s in epoch %d, %sLEO %d, HW %d", st.Broker, st.Role, st.LeaderEpoch, from(st.LogStartOffset), st.LogEndOffset, st.HighWatermark)
 	if st.Role != Leading {
 		return line
+	}
+	if st.LogStartOffset > 0 {
+		line += fmt.Sprintf(", low watermark %d", st.LowWatermark)
 	}
 	line += fmt.Sprintf(", ISR %v", st.ISR)
 	if !slices.Equal(slices.Sorted(slices.Values(st.ISR)), slices.Sorted(slices.Values(st.MaximalISR))) {
@@ -311,6 +316,14 @@ func show(st Status) string {
 		line += fmt.Sprintf("; %d %s", f.Broker, at)
 	}
 	return line
+}
+
+// from says where a log starts, if anything was deleted from it.
+func from(start int64) string {
+	if start == 0 {
+		return ""
+	}
+	return fmt.Sprintf("start %d, ", start)
 }
 
 func outcome(p *produced) string {
@@ -333,7 +346,7 @@ func name(err error) string {
 		metadata.ErrOffsetNotAvailable, metadata.ErrOffsetOutOfRange, metadata.ErrNotEnoughReplicas,
 		metadata.ErrNotEnoughReplicasAfterAppend, metadata.ErrInvalidUpdateVersion, metadata.ErrIneligibleReplica,
 		metadata.ErrStaleBrokerEpoch, metadata.ErrNotController, metadata.ErrInvalidRequest,
-		metadata.ErrEligibleLeadersNotAvailable, metadata.ErrDuplicateBrokerRegistration, metadata.ErrOutOfOrderSequenceNumber,
+		metadata.ErrPolicyViolation, metadata.ErrEligibleLeadersNotAvailable, metadata.ErrDuplicateBrokerRegistration, metadata.ErrOutOfOrderSequenceNumber,
 	} {
 		if errors.Is(err, known) {
 			return strings.ToUpper(strings.ReplaceAll(known.Error(), " ", "_"))

@@ -29,6 +29,7 @@ type world struct {
 	fail     func(format string, args ...any) // the world itself is broken
 
 	produces []*produced
+	deletes  []*deletion
 	god      god
 	said     []string // what happened since the last look, for people
 }

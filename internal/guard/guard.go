@@ -55,6 +55,10 @@ const (
 	// EpochReached: the end of a partition is not told until the high watermark has
 	// reached the start of the leader's epoch (KIP-207).
 	EpochReached Guard = 21
+	// KeptStart: a follower tells the leader no log start that its disk could forget.
+	KeptStart Guard = 29
+	// JoinTrimmed: nobody joins the ISR before it has deleted what the leader has.
+	JoinTrimmed Guard = 30
 )
 
 // The guards of the coordinator.
@@ -67,12 +71,28 @@ const (
 	UncleanLeavesISR Guard = 11
 )
 
+// The guards of groups.
+const (
+	// Generation: an offset commit names the generation that the group is in.
+	Generation Guard = 17
+	// JoinBarrier: a generation is formed when every member has rejoined, or had its time to.
+	JoinBarrier Guard = 23
+	// AnswerAfterFact: what an answer shows of a group is committed before it goes out.
+	AnswerAfterFact Guard = 24
+	// SameGeneration: the next coordinator goes on with the generation that is committed.
+	SameGeneration Guard = 25
+	// StandStill: no session ends while the group's broker is silent.
+	StandStill Guard = 26
+	// OneMember: a join that is sent again is the same member's.
+	OneMember Guard = 27
+	// OneInstance: a static member that comes back takes the place of its old self (KIP-345).
+	OneInstance Guard = 28
+)
+
 // The numbers of rules that cannot be taken away yet: nothing asks these guards.
 const (
 	// SessionEnds: a broker's new registration ends the session of the old one.
 	SessionEnds Guard = 16
-	// Generation: an offset commit names the group's generation.
-	Generation Guard = 17
 	// Dedupe: a batch that an idempotent producer sends again is not appended again.
 	Dedupe Guard = 18
 	// Fsync: what counts as durable was synced.
@@ -106,6 +126,14 @@ var names = [...]string{
 	Deterministic:         "deterministic state",
 	EpochReached:          "end offset after the epoch's start",
 	TopicID:               "topic id of a deletion",
+	KeptStart:             "a told log start is durable",
+	JoinTrimmed:           "join with the leader's log start",
+	JoinBarrier:           "join barrier",
+	AnswerAfterFact:       "answer after the fact",
+	SameGeneration:        "the same generation after a failover",
+	StandStill:            "sessions stand still",
+	OneMember:             "a join sent again is the same member's",
+	OneInstance:           "one member per instance",
 }
 
 // removed has a bit for each guard that does not hold.
