@@ -38,8 +38,8 @@ import (
 // each file back to what was synced, and takes back names that were not. It is always the
 // worst case, where memory draws one from the seed. What the last process has written
 // counts as synced when New finds it, unless the machine was restarted in between: then
-// every broker knows that it may have lost records. raft.db syncs by itself and stands
-// outside: no fault of a Disk reaches it, and it loses nothing.
+// every broker knows that it may have lost records. raft.db syncs by itself and loses
+// nothing in a power loss; the faults of a Disk meet its transactions as a whole.
 func DataDir(dir string) Option { return option(func(c *config) { c.dataDir = &dir }) }
 
 // A dataDir is the directory that a cluster lives in, locked.

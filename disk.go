@@ -37,8 +37,7 @@ func (l *lasting) Wipe() error {
 }
 
 // Disk is a node's disk, to make it ill. Its faults outlast the process: a node
-// that is started again finds the disk as ill as before. With DataDir, the database of a
-// coordinator node is not on it.
+// that is started again finds the disk as ill as before.
 type Disk struct {
 	c    *Cluster
 	node string

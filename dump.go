@@ -28,10 +28,10 @@ func dumpNodes(w io.Writer, s Snapshot) {
 		if n.Name == s.Quorum.Active {
 			role = fmt.Sprintf("active, term %d", s.Quorum.Epoch)
 		}
-		fmt.Fprintf(t, "%s\t%s\tmetadata %d\t%s\n", n.Name, n.Process, n.Offset, role)
+		fmt.Fprintf(t, "%s\t%s\tmetadata %d\t%s\t%s\n", n.Name, n.Process, n.Offset, role, n.Failure)
 	}
 	for _, b := range s.Brokers {
-		fmt.Fprintf(t, "broker-%d\t%s\tmetadata %d\t%s, broker epoch %d\t%s\n", b.ID, b.Process, b.Offset, b.Registration, b.Epoch, b.Rack)
+		fmt.Fprintf(t, "broker-%d\t%s\tmetadata %d\t%s, broker epoch %d\t%s\t%s\n", b.ID, b.Process, b.Offset, b.Registration, b.Epoch, b.Rack, b.Failure)
 	}
 	_ = t.Flush()
 }

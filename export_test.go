@@ -21,3 +21,19 @@ func CountRequests(c *Cluster, from, to End, apiKey int16) (n *atomic.Int64, sto
 		return network.Verdict{}
 	})
 }
+
+// NodeFilesOf is what is on a coordinator node's disk, but for its database.
+func NodeFilesOf(n *Node) vfs.FS { return n.disk }
+
+// FaultsOf is what is wrong with a broker's disk, NodeFaultsOf with a coordinator node's.
+func FaultsOf(b *Broker) *vfs.Faults   { return &b.ill }
+func NodeFaultsOf(n *Node) *vfs.Faults { return &n.ill }
+
+// A RawDisk is what lies below the gates and faults of a node's incarnations.
+type RawDisk = disk
+
+// WrapDisk gives a broker that is down another disk, made from the one that it has.
+func WrapDisk(b *Broker, wrap func(RawDisk) RawDisk) { b.disk = wrap(b.disk) }
+
+// WrapNodeDisk is WrapDisk for a coordinator node.
+func WrapNodeDisk(n *Node, wrap func(RawDisk) RawDisk) { n.disk = wrap(n.disk) }

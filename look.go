@@ -136,7 +136,7 @@ func replicaState(h hosted, p metadata.Partition, followers []broker.FollowerSta
 func (c *Cluster) brokerStates(image *metadata.Image) []BrokerState {
 	states := make([]BrokerState, len(c.brokers))
 	for i, b := range c.brokers {
-		s := BrokerState{ID: b.id, Rack: c.cfg.rack(b.id), Process: b.now(), Registration: Unknown, Epoch: -1, Offset: -1}
+		s := BrokerState{ID: b.id, Rack: c.cfg.rack(b.id), Process: b.now(), Failure: b.failure(), Registration: Unknown, Epoch: -1, Offset: -1}
 		if r, ok := image.Broker(b.id); ok {
 			s.Registration, s.Epoch = registration(r), r.Epoch
 		}
@@ -166,7 +166,7 @@ func (c *Cluster) quorumState() QuorumState {
 		q.Active, q.Epoch = n.name, term
 	}
 	for _, n := range c.nodes {
-		s := NodeState{Name: n.name, Process: n.now(), Offset: -1}
+		s := NodeState{Name: n.name, Process: n.now(), Failure: n.failure(), Offset: -1}
 		if run, ok := n.running(); ok {
 			s.Offset = run.Image().Offset()
 		}

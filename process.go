@@ -49,6 +49,7 @@ type process[R interface{ Close() error }] struct {
 
 	mu    sync.Mutex
 	state Process
+	why   error // the newest failure
 	gate  *gate.Gate
 	run   R
 
@@ -112,6 +113,9 @@ func (p *process[R]) begin(r ready) error {
 		r.gate.Shut()
 		p.host.Kill()
 		p.emit(p.kinds.failed, "error", err)
+		p.mu.Lock()
+		p.state, p.why = Failed, err
+		p.mu.Unlock()
 		return fmt.Errorf("start %s: %w", p.words(), err)
 	}
 	p.mu.Lock()
@@ -138,6 +142,9 @@ func (p *process[R]) gaveUp(g *gate.Gate, err error) {
 		defer p.hold()()
 		p.mu.Lock()
 		current := p.gate == g && p.state.Up()
+		if current {
+			p.why = err
+		}
 		p.mu.Unlock()
 		if current {
 			p.emit(p.kinds.failed, "error", err)
@@ -254,6 +261,16 @@ func (p *process[R]) now() Process {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.state
+}
+
+// failure is why the node gave up; "" if it did not.
+func (p *process[R]) failure() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.state != Failed {
+		return ""
+	}
+	return p.why.Error()
 }
 
 func (p *process[R]) mustBeUp() error {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/brokersim/brokersim"
 	"github.com/brokersim/brokersim/brokertest"
+	"github.com/brokersim/brokersim/event"
 	"github.com/brokersim/brokersim/wire"
 )
 
@@ -45,8 +46,7 @@ func TestS20RottenDisk(t *testing.T) {
 		"of the last one": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
-			brokertest.Virtual(t, func(t *testing.T) {
-				c := brokertest.Start(t, brokersim.Topic("orders", 1, 3, "min.insync.replicas=2"))
+			onDisks(t, func(t *testing.T, c *brokertest.C) {
 				l := startLoad(t, c, "orders")
 				time.Sleep(300 * time.Millisecond)
 				if choose != nil {
@@ -78,21 +78,51 @@ func TestS20RottenDisk(t *testing.T) {
 				require.Empty(t, electedUncleanly(t, c))
 				l.kept(t)
 				c.Must(brokersim.Replicated("orders", 0, int64(len(l.acked))))
-			})
+			}, orders())
 		})
 	}
 }
 
-// A bit flips below a running leader, in what it wrote itself. Whoever asks for the
-// damaged record is told that it is damaged; all others are there as they were.
+// A bit flips below a running leader, in what it wrote itself. Whoever reads there first is
+// told nothing wrong: the leader stops and names the place, another one leads, and the
+// reader goes on from it without a gap. When the broker comes back it claims nothing,
+// and fetches what was damaged.
 func TestRotBelowARunningLeader(t *testing.T) {
-	brokertest.Virtual(t, func(t *testing.T) {
-		c := brokertest.Start(t, brokersim.Topic("orders", 1, 3, "min.insync.replicas=2"))
+	onDisks(t, func(t *testing.T, c *brokertest.C) {
+		l := startLoad(t, c, "orders")
+		time.Sleep(2 * time.Second)
+		rotten := c.Leader("orders", 0)
+		epoch := brokerState(t, c, rotten).Epoch
+		rot(t, rotten)
+		n := int(c.Partition("orders", 0).HighWatermark)
+		read := consume(t, c, "orders", n)
+		failed(t, c, rotten, "orders-0/00000000000000000000.log is corrupt at byte ", "its checksum is wrong")
+		require.NoError(t, rotten.Start())
+		equalAgain(t, c, l)
+		require.Equal(t, l.acked[:n], read[:n])
+		require.Equal(t, false, registered(t, c, rotten, epoch).Data["clean"])
+		require.Empty(t, electedUncleanly(t, c))
+		require.Equal(t, 2, count(t, c, event.LogDamaged), "found by a read, and at the start")
+	}, orders())
+}
+
+// The rotten leader is alone in the ISR. It is the best there is: it goes on, says of the
+// damaged record that it is damaged, and serves all others as they were.
+func TestRotBelowALeaderThatIsAlone(t *testing.T) {
+	onDisks(t, func(t *testing.T, c *brokertest.C) {
 		l := startLoad(t, c, "orders")
 		time.Sleep(2 * time.Second)
 		l.stop()
 		c.Must(brokersim.Replicated("orders", 0, int64(len(l.acked))))
+		for _, b := range c.Followers("orders", 0) {
+			require.NoError(t, b.Kill())
+			c.Must(brokersim.NotInISR("orders", 0, b.ID()))
+		}
 		rotten := c.Leader("orders", 0)
+		c.Must(func(s brokersim.Snapshot) (bool, string) {
+			p, _ := s.Partition("orders", 0)
+			return len(p.MaximalISR) == 1, "the leader to know that it is alone"
+		})
 		rot(t, rotten)
 		cl := wire.NewClient(wire.ClientConfig{Dial: func(ctx context.Context) (net.Conn, error) { return c.Dial(ctx, "tcp", rotten.Addr()) }})
 		defer cl.Close()
@@ -113,7 +143,22 @@ func TestRotBelowARunningLeader(t *testing.T) {
 			require.Contains(t, string(batch), l.acked[at])
 		}
 		require.Equal(t, 1, corrupt)
-	})
+		require.True(t, rotten.Process().Up())
+		require.Equal(t, 1, count(t, c, event.LogDamaged), "it is told once")
+
+		// The others, which lack nothing, come back: now the leader goes, and nobody needs to ask.
+		for _, b := range c.Brokers() {
+			if b != rotten {
+				require.NoError(t, b.Start())
+			}
+		}
+		c.Must(brokersim.NewLeader("orders", 0, rotten.ID()))
+		failed(t, c, rotten, "its checksum is wrong")
+		require.Equal(t, l.acked, consume(t, c, "orders", len(l.acked)))
+		require.NoError(t, rotten.Start())
+		equalAgain(t, c, l)
+		require.Empty(t, electedUncleanly(t, c))
+	}, orders())
 }
 
 // fetchOne asks for the batch at an offset of orders-0.

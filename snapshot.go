@@ -107,6 +107,7 @@ type BrokerState struct {
 	ID           int32
 	Rack         string
 	Process      Process
+	Failure      string // why the process gave up, if it is Failed
 	Registration Registration
 	Epoch        int64 // broker epoch of the newest registration, -1: never registered
 	Offset       int64 // metadata offset that it has applied, -1 while it is down
@@ -123,7 +124,8 @@ type QuorumState struct {
 type NodeState struct {
 	Name    string // "coordinator-1"
 	Process Process
-	Offset  int64 // metadata offset that it has applied, -1 while it is down
+	Failure string // why the process gave up, if it is Failed
+	Offset  int64  // metadata offset that it has applied, -1 while it is down
 }
 
 // FaultState is a fault in force.

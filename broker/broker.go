@@ -60,7 +60,7 @@ type Config struct {
 //   - a fetcher for each broker that leads something this broker follows;
 //   - the alterer, which carries ISR changes to the coordinator;
 //   - the settler of new roles, the ticker, the flusher, the checkpointer, the
-//     expirer of producers, the remover of old segments and that of dropped logs, the
+//     expirer of producers, the remover of old segments and that of dropped logs, the scrubber, the
 //     cleaner;
 //   - those of a wire.Client for each connection to another node.
 type Broker struct {
@@ -120,6 +120,7 @@ func Start(cfg Config) (*Broker, error) {
 	b.goRun("expiring producers", b.expireProducers)
 	b.goRun("removing logs", b.replicas.removals.run)
 	b.goRun("settling roles", b.replicas.settling.run)
+	b.goRun("scrubbing logs", b.replicas.scrubs.run)
 	b.goRun("flushing", b.flusher.run)
 	return b, nil
 }
@@ -155,7 +156,8 @@ func (b *Broker) connectParts() {
 	b.replicas = &replicaTable{
 		cfg: cfg, node: b.node, epoch: b.epoch.Load, images: b.images,
 		propose: b.alterer.propose, recheck: b.recheckSoon, configured: func() { b.flusher.configured() }, failed: b.fail,
-		removals: newRemovals(cfg.FS, b.fail), settling: newSettling(), starts: newLogStarts(cfg.FS), cleaned: newCleaned(cfg.FS),
+		removals: newRemovals(cfg.FS, func() error { return b.replicas.writeMarks() }, b.fail), settling: newSettling(),
+		scrubs: newScrubber(cfg.Gate.Pass), starts: newLogStarts(cfg.FS), marks: newMarksFile(cfg.FS), cleaned: newCleaned(cfg.FS),
 		fetchers: &fetchers{
 			cfg: cfg, node: b.node, ctx: b.ctx, join: &b.wg, epoch: b.epoch.Load,
 			image: b.images.learned.Load, running: map[int32]*fetching{},

@@ -16,7 +16,6 @@ const checkpointEvery = 5 * time.Second
 // checkpoint writes the high watermarks and the log starts every few seconds until
 // ctx ends.
 func (b *Broker) checkpoint(ctx context.Context) error {
-	var written offsetCheckpoint
 	for {
 		if err := sleep(ctx, checkpointEvery); err != nil {
 			return err
@@ -31,21 +30,57 @@ func (b *Broker) checkpoint(ctx context.Context) error {
 			b.fail(err)
 			return err
 		}
-		now := b.replicas.highWatermarks()
-		if maps.Equal(now, written) {
-			continue
-		}
-		if err := b.writeCheckpoint(now); err != nil {
+		if err := b.replicas.writeMarks(); err != nil {
 			b.fail(err)
 			return err
 		}
-		written = now
 	}
 }
 
-func (b *Broker) writeCheckpoint(c offsetCheckpoint) error {
-	if err := vfs.WriteFileSynced(b.cfg.FS, highWatermarksFile, c.encode()); err != nil {
+// marksFile is the file of the high watermarks. A log that ends below its high
+// watermark has lost something, so no entry may outlive its log. Its methods are safe
+// for concurrent use.
+type marksFile struct {
+	disk    vfs.FS
+	slot    chan struct{} // guards what follows, and spans disk calls
+	written offsetCheckpoint
+}
+
+func newMarksFile(disk vfs.FS) *marksFile {
+	return &marksFile{disk: disk, slot: make(chan struct{}, 1)}
+}
+
+func (f *marksFile) write(now offsetCheckpoint) error {
+	f.slot <- struct{}{}
+	defer func() { <-f.slot }()
+	return f.replace(now)
+}
+
+// forget removes the entry of a log that is no more, before another one takes its name.
+func (f *marksFile) forget(tp topicPartition) error {
+	f.slot <- struct{}{}
+	defer func() { <-f.slot }()
+	rest := maps.Clone(f.written)
+	delete(rest, tp)
+	return f.replace(rest)
+}
+
+// writeMarks writes the checkpoint of the high watermarks, if it has changed. Before it
+// is known which logs belong here, what was found is left as it is.
+func (t *replicaTable) writeMarks() error {
+	if !t.known.Load() {
+		return nil
+	}
+	return t.marks.write(t.highWatermarks())
+}
+
+func (f *marksFile) replace(now offsetCheckpoint) error {
+	if maps.Equal(now, f.written) {
+		return nil
+	}
+	if err := vfs.WriteFileSynced(f.disk, highWatermarksFile, now.encode()); err != nil {
 		return fmt.Errorf("writing %s: %w", highWatermarksFile, err)
 	}
+	f.written = now
 	return nil
 }

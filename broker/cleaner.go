@@ -6,7 +6,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/brokersim/brokersim/event"
 	"github.com/brokersim/brokersim/partition"
 )
 
@@ -67,7 +66,8 @@ func (c *cleaner) cleanDirtiest(now time.Time, pass func() error) (more bool, er
 	case err == nil:
 		return true, c.replicas.cleaned.advance(h.name(), turn, done.To)
 	case damaged:
-		c.giveUp(h, damage)
+		c.damaged[h] = true // what can be read of it is still served, and what cannot be is refused
+		c.cfg.Logger.Warn("a damaged log is not compacted any more", "log", h.dir, "error", damage)
 	case errors.Is(err, syscall.ENOSPC):
 		c.cfg.Logger.Warn("no room to compact a log", "log", h.dir, "error", err)
 	}
@@ -90,17 +90,6 @@ func (c *cleaner) dirtiest(now time.Time) (dirtiest *hosted) {
 		}
 	}
 	return dirtiest
-}
-
-// giveUp leaves a damaged log alone. What can be read of it is still served, and
-// what cannot be is refused.
-func (c *cleaner) giveUp(h *hosted, damage error) {
-	c.damaged[h] = true
-	c.cfg.Logger.Warn("a damaged log is not compacted any more", "log", h.dir, "error", damage)
-	c.cfg.Events.Emit(event.Event{
-		Kind: event.LogDamaged, Node: c.node, Topic: h.replica.Topic(), Part: h.replica.ID().Partition,
-		Data: map[string]any{"error": damage.Error()}, Because: []event.Key{event.ProcessKey(c.node)},
-	})
 }
 
 func (h *hosted) name() topicPartition {

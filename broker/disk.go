@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 
 	"github.com/brokersim/brokersim/internal/vfs"
 	"github.com/brokersim/brokersim/metadata"
+	"github.com/brokersim/brokersim/partition"
 )
 
 // openDisk makes the disk ready for this start of the broker: it sees to it that
@@ -22,7 +24,7 @@ func (b *Broker) openDisk() (metaProperties, verdict, error) {
 	last := readHint(b, lastRunFile, parseLastRun)
 	stopped := readHint(b, cleanShutdownFile, parseCleanShutdown)
 	if marks := readHint(b, highWatermarksFile, parseOffsetCheckpoint); marks != nil {
-		b.replicas.watermarks = *marks
+		b.replicas.watermarks, b.replicas.marks.written = *marks, maps.Clone(*marks)
 	}
 	starts := readHint(b, logStartsFile, parseOffsetCheckpoint)
 	if starts != nil {
@@ -103,13 +105,19 @@ func (b *Broker) writeLastRun(r lastRun) error {
 }
 
 // distrust notes, as far as the disk still lets it, that the disk broke in a way
-// that may have cost what was written: after a sync that failed, the unsynced
-// bytes may be gone although the session is the same.
+// that may have cost what was written. After a sync that failed, the unsynced bytes
+// may be gone although the session is the same; what is damaged is gone. If the disk
+// has no room for the note, a missing epoch says the same.
 func (b *Broker) distrust(err error) {
-	if e, ok := errors.AsType[*fs.PathError](err); !ok || e.Op != "sync" {
+	_, damaged := errors.AsType[*partition.CorruptError](err)
+	if e, ok := errors.AsType[*fs.PathError](err); !damaged && (!ok || e.Op != "sync") {
 		return
 	}
-	if err := b.writeLastRun(lastRun{epoch: max(b.epoch.Load(), b.session.before)}); err != nil {
+	err = b.writeLastRun(lastRun{epoch: max(b.epoch.Load(), b.session.before)})
+	if err != nil {
+		err = b.remove(lastRunFile)
+	}
+	if err != nil {
 		b.cfg.Logger.Warn("the disk does not know that it is not to be trusted", "error", err)
 	}
 }
@@ -131,7 +139,7 @@ func (b *Broker) leaveDisk(epoch int64) error {
 	if err != nil {
 		return err
 	}
-	if err := b.writeCheckpoint(b.replicas.highWatermarks()); err != nil {
+	if err := b.replicas.writeMarks(); err != nil {
 		return err
 	}
 	if err := b.replicas.Keep(); err != nil {

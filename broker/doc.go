@@ -51,8 +51,8 @@
 //   - The disk remembers where a log starts before anybody is told that it does: the
 //     client of a DeleteRecords, or the leader by a follower's fetch (log_starts.go).
 //     A disk that cannot tell any more proves nothing.
-//   - A disk that fails takes the broker down, through Config.Failed. Nothing is
-//     retried on it.
+//   - A disk that fails takes the broker down, through Config.Failed, and so does
+//     damage below a leader that another can replace. Nothing is retried.
 //   - What a timer started passes the gate before it decides anything, so that a
 //     paused broker wakes up to what is true then.
 //   - Bad input is an answer or a closed connection.

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/brokersim/brokersim/event"
@@ -45,11 +46,16 @@ func (t *replicaTable) recoverLogs() (map[string]recovered, error) {
 		}
 		results[dir] = result
 	}
+	for tp, committed := range t.watermarks {
+		if _, there := results[tp.String()]; !there {
+			results[tp.String()] = recovered{committed: committed}
+		}
+	}
 	return results, nil
 }
 
 func (t *replicaTable) recoverLog(dir string, tp topicPartition, opened openedLog) (recovered, error) {
-	id, _, err := partition.ReadTopicID(t.cfg.FS, dir)
+	id, known, err := partition.ReadTopicID(t.cfg.FS, dir)
 	if err != nil {
 		return recovered{}, err
 	}
@@ -58,15 +64,54 @@ func (t *replicaTable) recoverLog(dir string, tp topicPartition, opened openedLo
 	if err := t.starts.restore(tp, log); err != nil {
 		return recovered{}, err
 	}
+	if err := t.examine(tp, t.found[dir], &recovery, known); err != nil {
+		return recovered{}, err
+	}
 	for _, c := range recovery.Corrupt {
 		t.cfg.Logger.Warn("damage found in a log", "log", dir, "error", c)
+		t.told(event.LogDamaged, tp, map[string]any{"error": c})
 	}
+	t.told(event.LogRecovered, tp, map[string]any{"leo": recovery.LogEndOffset, "torn": recovery.TornBytes})
+	return recovered{end: recovery.LogEndOffset, corrupt: len(recovery.Corrupt) > 0, garbled: recovery.Garbled, committed: t.watermarks[tp]}, nil
+}
+
+// examine looks for damage that only the files around a log show. A log that lacks its
+// first records is emptied: it fetches everything again.
+func (t *replicaTable) examine(tp topicPartition, found *foundLog, r *partition.Recovery, named bool) error {
+	damage := func(file, why string) {
+		r.Corrupt = append(r.Corrupt, &partition.CorruptError{File: file, Why: why})
+	}
+	if start := r.LogStartOffset - r.Missing; r.Missing > 0 && t.starts.written[tp] <= start { // both who know say so
+		if err := found.log.Reset(start); err != nil {
+			return err
+		}
+		r.LogEndOffset = start
+		damage(tp.String(), fmt.Sprintf("its first %d records are missing", r.Missing))
+	}
+	if !named && r.LogEndOffset > 0 {
+		damage(tp.String()+"/"+partition.TopicFile, "it does not say which topic's the log is")
+	}
+	return nil
+}
+
+// told emits what was found in a log.
+func (t *replicaTable) told(kind event.Kind, tp topicPartition, data map[string]any) {
 	t.cfg.Events.Emit(event.Event{
-		Kind: event.LogRecovered, Node: t.node, Topic: tp.topic, Part: tp.partition,
-		Data:    map[string]any{"leo": recovery.LogEndOffset, "torn": recovery.TornBytes},
-		Because: []event.Key{event.ProcessKey(t.node)},
+		Kind: kind, Node: t.node, Topic: tp.topic, Part: tp.partition,
+		Data: data, Because: []event.Key{event.ProcessKey(t.node)},
 	})
-	return recovered{end: recovery.LogEndOffset, corrupt: len(recovery.Corrupt) > 0}, nil
+}
+
+// missing refuses to begin anew where this broker is counted on: others take it to be in
+// sync, or as good as that, and it remembers committed records, yet the log that it has
+// found under that name says that it is another topic's.
+func (t *replicaTable) missing(name topicPartition, topic metadata.UUID, state metadata.Partition, committed int64) error {
+	found := t.found[name.String()]
+	if found == nil || found.topic == topic || committed == 0 || !slices.Contains(state.ISR, t.cfg.ID) && !slices.Contains(state.ELR, t.cfg.ID) {
+		return nil
+	}
+	return &partition.CorruptError{File: name.String() + "/" + partition.TopicFile,
+		Why: fmt.Sprintf("it names the topic %s instead of %s", found.topic, topic)}
 }
 
 // claim takes a found log for the topic of that id. A directory of the same name

@@ -108,8 +108,23 @@ func parseCleanShutdown(text []byte) (cleanShutdown, error) {
 
 // recovered is what opening one log found.
 type recovered struct {
-	end     int64 // log end offset
-	corrupt bool  // more was wrong than a torn tail
+	end       int64 // log end offset
+	corrupt   bool  // more was wrong than a torn tail
+	garbled   bool  // its tail was no unfinished write
+	committed int64 // high watermark, as it was checkpointed
+}
+
+// lacks says what the log lacks of what it once had; "" if nothing shows. A process that
+// dies leaves its last write short at worst, never whole and wrong, and what was
+// committed lies below the log's end.
+func (r recovered) lacks() string {
+	switch {
+	case r.corrupt || r.garbled:
+		return "is damaged"
+	case r.end < r.committed:
+		return fmt.Sprintf("ends at %d, though it was committed up to %d", r.end, r.committed)
+	}
+	return ""
 }
 
 // A verdict says what a restart means (KIP-966).
@@ -131,7 +146,7 @@ func (v verdict) previousEpoch() int64 {
 // anyone under its last epoch. A clean-shutdown file proves it if every log ends
 // where the file says; an unchanged disk session proves it by itself, because
 // then nothing written was lost, and what a dying write left half done was never
-// told to anybody. A log with damage before its tail disproves either.
+// told to anybody. A log that lacks something disproves either.
 func judge(last *lastRun, stopped *cleanShutdown, session string, logs map[string]recovered) verdict {
 	v := verdict{epoch: -1}
 	if last != nil {
@@ -149,8 +164,8 @@ func judge(last *lastRun, stopped *cleanShutdown, session string, logs map[strin
 
 func proof(last *lastRun, stopped *cleanShutdown, session string, logs map[string]recovered) (clean bool, why string) {
 	for _, dir := range slices.Sorted(maps.Keys(logs)) {
-		if logs[dir].corrupt {
-			return false, "the log " + dir + " is damaged"
+		if lacks := logs[dir].lacks(); lacks != "" {
+			return false, "the log " + dir + " " + lacks
 		}
 	}
 	if stopped != nil {

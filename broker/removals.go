@@ -14,6 +14,7 @@ import (
 // that calls run.
 type removals struct {
 	disk   vfs.FS
+	before func() error // takes note that logs will be missing
 	failed func(error)
 	forget func(topicPartition) error // what is known of a log whose directory goes; nil: nothing
 	wake   chan struct{}              // one slot
@@ -29,8 +30,8 @@ type removal struct {
 	log *partition.Log
 }
 
-func newRemovals(disk vfs.FS, failed func(error)) *removals {
-	return &removals{disk: disk, failed: failed, wake: make(chan struct{}, 1), gone: map[string]chan struct{}{}}
+func newRemovals(disk vfs.FS, before func() error, failed func(error)) *removals {
+	return &removals{disk: disk, before: before, failed: failed, wake: make(chan struct{}, 1), gone: map[string]chan struct{}{}}
 }
 
 // add has a log closed and its directory removed.
@@ -70,6 +71,10 @@ func (r *removals) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-r.wake:
+		}
+		if err := r.before(); err != nil {
+			r.failed(err)
+			return err
 		}
 		for next, ok := r.take(); ok; next, ok = r.take() {
 			if err := r.remove(next); err != nil {

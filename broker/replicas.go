@@ -42,14 +42,17 @@ type replicaTable struct {
 	failed     func(error) // the disk broke
 	removals   *removals
 	settling   *settling
+	scrubs     *scrubber
 	starts     *logStarts
 	cleaned    *cleaned
 	fetchers   *fetchers
 
-	hosted sync.Map // metadata.TopicPartition -> *hosted
+	hosted sync.Map    // metadata.TopicPartition -> *hosted
+	known  atomic.Bool // hosted has every log that belongs here
 
 	found      map[string]*foundLog // logs from before the start that no topic has claimed yet, by directory
 	watermarks offsetCheckpoint     // as they were checkpointed
+	marks      *marksFile           // where they are checkpointed
 }
 
 // get returns the replica of tp, or nil.
@@ -96,6 +99,7 @@ func (t *replicaTable) followImage(im *metadata.Image) error {
 			}
 		}
 	}
+	t.known.Store(true)
 	t.discardUnclaimed()
 	t.recheck()
 	return nil
@@ -146,13 +150,13 @@ func (t *replicaTable) update(im *metadata.Image, tp metadata.TopicPartition) er
 		}
 		return nil
 	}
+	state, _ := im.Partition(tp)
 	if h == nil {
 		var err error
-		if h, err = t.host(im.TopicByID(tp.Topic), tp); err != nil {
+		if h, err = t.host(im.TopicByID(tp.Topic), tp, state); err != nil {
 			return err
 		}
 	}
-	state, _ := im.Partition(tp)
 	if settled := h.replica.Apply(state, time.Now()); !settled {
 		t.settling.add(h.replica)
 	}
@@ -168,30 +172,34 @@ func hosts(im *metadata.Image, tp metadata.TopicPartition, broker int32) bool {
 
 // host makes the replica of tp, on the log that was found on the disk if there is
 // one. This is the one disk call that the metadata follower makes.
-func (t *replicaTable) host(topic *metadata.Topic, tp metadata.TopicPartition) (*hosted, error) {
+func (t *replicaTable) host(topic *metadata.Topic, tp metadata.TopicPartition, state metadata.Partition) (*hosted, error) {
 	name := topicPartition{topic.Name, tp.Partition}
-	h := &hosted{dir: name.String(), leader: metadata.NoLeader}
+	mark := t.watermarks[name]
+	delete(t.watermarks, name) // what comes later under this name is another topic's
+	if err := t.missing(name, topic.ID, state, mark); err != nil {
+		return nil, err
+	}
+	h, unread := &hosted{dir: name.String(), leader: metadata.NoLeader}, int64(0)
 	config := t.cfg.Config.Topic(topic.Configs)
 	h.config.Store(&config)
 	if found := t.claim(h.dir, topic.ID); found != nil {
-		h.log = found.log
+		h.log, unread = found.log, found.log.RecoveryPoint()
 		h.log.SetConfig(logConfig(&config, t.cfg.Config, topic.ID))
 	} else {
 		t.removals.wait(h.dir)
-		if err := errors.Join(t.starts.forget(name), t.cleaned.forget(name)); err != nil {
+		if err := errors.Join(t.starts.forget(name), t.cleaned.forget(name), t.marks.forget(name)); err != nil {
 			return nil, err
 		}
 		log, _, err := partition.Open(t.cfg.FS, h.dir, logConfig(&config, t.cfg.Config, topic.ID))
 		if err != nil {
 			return nil, fmt.Errorf("making the log %s: %w", h.dir, err)
 		}
-		delete(t.watermarks, name) // another topic's, if any
-		h.log = log
+		h.log, mark = log, 0 // another topic's, if any
 	}
 	h.replica = replication.NewReplica(replication.ReplicaConfig{
 		Topic: topic.Name, ID: tp, Self: t.cfg.ID, SelfEpoch: t.epoch,
 		Log:           h.log,
-		HighWatermark: min(max(t.watermarks[name], h.log.LogStartOffset()), h.log.LogEndOffset()),
+		HighWatermark: min(max(mark, h.log.LogStartOffset()), h.log.LogEndOffset()),
 		Image:         t.images.learned.Load,
 		Config:        func() metadata.TopicConfig { return *h.config.Load() },
 		LagTimeMax:    func() time.Duration { return t.cfg.Config.ReplicaLagTimeMax },
@@ -201,6 +209,7 @@ func (t *replicaTable) host(topic *metadata.Topic, tp metadata.TopicPartition) (
 		Cut: func(to int64) error { return t.cleaned.cut(name, to) },
 	})
 	t.hosted.Store(tp, h)
+	t.scrubs.add(h, unread)
 	if config.FlushInterval < maxFlushInterval {
 		t.configured()
 	}

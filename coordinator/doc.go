@@ -94,5 +94,5 @@
 // history.go (an entry's way), active.go and sessions.go, then the APIs: one file each, rpc_*.go. journal.go,
 // ops.go, store.go and snapshots.go are Raft's disk in memory; with Config.Database
 // store_bolt.go takes the place of the first three, and identity.go says whose directory it
-// is. stream.go and transport.go are Raft's network.
+// is; bolt_check.go looks for damage in it. stream.go and transport.go are Raft's network.
 package coordinator

@@ -195,10 +195,13 @@ func (n *Node) fail(err error) {
 		return // it is being killed: that is no failure of the disk
 	}
 	n.mu.Lock()
-	n.failure = err
+	again := n.failure != nil
+	if !again {
+		n.failure = err
+	}
 	started := n.started
 	n.mu.Unlock()
-	if !started {
+	if again || !started {
 		return // Start says so
 	}
 	n.logger.Error("giving up", "error", err)

@@ -27,6 +27,8 @@ type snapshots struct {
 	fs vfs.FS
 	// installed is told of each snapshot before Raft builds on it.
 	installed func(index uint64) error
+	// failed is told when the disk takes no snapshot: Raft would try for ever.
+	failed func(error)
 
 	mu   sync.Mutex
 	list []*raft.SnapshotMeta // newest first
@@ -38,8 +40,8 @@ const (
 	snapshotsKept  = 2
 )
 
-func openSnapshots(disk vfs.FS, installed func(uint64) error) (*snapshots, error) {
-	s := &snapshots{fs: disk, installed: installed}
+func openSnapshots(disk vfs.FS, installed func(uint64) error, failed func(error)) (*snapshots, error) {
+	s := &snapshots{fs: disk, installed: installed, failed: failed}
 	names, err := disk.List(".")
 	if err != nil {
 		return nil, err
@@ -151,6 +153,8 @@ func (k *snapshotSink) Close() error {
 	k.meta.Size = int64(k.state.Len())
 	f, err := writeDurably(k.store.fs, k.meta.ID, k.encode())
 	if err != nil {
+		err = fmt.Errorf("the disk of this coordinator node failed: %w", err)
+		k.store.failed(err)
 		return err
 	}
 	if err := f.Close(); err != nil {

@@ -49,12 +49,12 @@ type store struct {
 // rewriteAt is how many bytes of the journal may be dead before it is rewritten.
 const rewriteAt = 1 << 20
 
-// openStore opens what disk holds. failed is called at most once, on a goroutine
-// of the caller of a later method, when the disk breaks.
+// openStore opens what disk holds. failed is called, on a goroutine of the caller of
+// a later method, when the disk breaks.
 func openStore(disk vfs.FS, failed func(error)) (*store, error) {
 	s := &store{writing: make(chan struct{}, 1), failed: failed, kept: map[string][]byte{}}
 	var err error
-	if s.snaps, err = openSnapshots(disk, s.installed); err != nil {
+	if s.snaps, err = openSnapshots(disk, s.installed, failed); err != nil {
 		return nil, err
 	}
 	if s.journal, err = openJournal(disk, s.replay); err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"time"
@@ -16,12 +17,13 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/brokersim/brokersim/internal/gate"
+	"github.com/brokersim/brokersim/internal/vfs"
 )
 
 // boltStore keeps Raft's log, term and vote in one database file, with the newest
 // entries in memory too, and the snapshots beside it. The database writes and syncs by
-// itself, so faults of the disk do not reach it; the gate does: nothing is written by an
-// incarnation that is paused or dead.
+// itself: gate and faults of the disk meet a transaction as a whole, before it begins, and
+// nothing is written by an incarnation that is paused or dead.
 //
 // As with store, a failure of the real disk ends the node, and the goroutine that wanted
 // to save a term.
@@ -30,6 +32,8 @@ type boltStore struct {
 	db             *raftboltdb.BoltStore
 	snaps          *snapshots
 	gate           *gate.Gate
+	disk           vfs.FS // that the database is on
+	name           string // of its file
 	failed         func(error)
 
 	mu     sync.Mutex
@@ -54,12 +58,18 @@ func openDatabase(n *Node) (durable, error) {
 			err = errors.New("the database is gone: restore it, or use another directory for a new cluster")
 		}
 	}
-	s := &boltStore{gate: n.cfg.Gate, failed: n.fail}
+	s := &boltStore{gate: n.cfg.Gate, disk: n.cfg.FS, name: filepath.Base(n.cfg.Database), failed: n.fail}
+	if err == nil {
+		err = walkBolt(n.cfg.Database)
+	}
 	if err == nil {
 		s.db, err = openBolt(n.cfg.Database)
 	}
 	if err == nil {
-		if err = s.prepare(n, known); err != nil {
+		if err = checkBolt(s.db); err == nil {
+			err = s.prepare(n, known)
+		}
+		if err != nil {
 			s.db.Close()
 		}
 	}
@@ -73,7 +83,7 @@ func (s *boltStore) prepare(n *Node, known bool) (err error) {
 	if s.LogCache, err = raft.NewLogCache(cachedEntries, s.db); err != nil {
 		return err
 	}
-	if s.snaps, err = openSnapshots(n.cfg.FS, s.installed); err != nil {
+	if s.snaps, err = openSnapshots(n.cfg.FS, s.installed, n.fail); err != nil {
 		return err
 	}
 	if err = s.reconcile(); err != nil || known {
@@ -149,7 +159,13 @@ func (s *boltStore) write(do func() error) error {
 	if err != nil {
 		return err
 	}
-	if err = do(); err == nil || errors.Is(err, raft.ErrLogNotFound) {
+	if err = vfs.Strike(s.disk, vfs.OpWrite, "write", s.name); err == nil {
+		err = vfs.Strike(s.disk, vfs.OpSync, "sync", s.name)
+	}
+	if err == nil {
+		err = do()
+	}
+	if err == nil || errors.Is(err, raft.ErrLogNotFound) || errors.Is(err, gate.ErrShut) {
 		return err
 	}
 	first, err := s.breakdown(fmt.Errorf("the disk of this coordinator node failed: %w", err))
@@ -176,7 +192,7 @@ func (s *boltStore) StoreLogs(logs []*raft.Log) error {
 		if err != nil {
 			return err
 		}
-		return s.LogCache.StoreLogs(logs)
+		return s.LogCache.StoreLogs(summed(logs))
 	})
 }
 

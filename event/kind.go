@@ -45,11 +45,11 @@ const (
 // What replicas do: emitted by the broker that hosts them.
 const (
 	LogRecovered  Kind = "log.recovered"   // "leo", "torn" (bytes cut from the tail)
+	LogDamaged    Kind = "log.damaged"     // "error" (file and position), "stays" (bool: it goes on, for nobody has better)
 	LogTruncated  Kind = "log.truncated"   // "from", "to" (offsets), "why"
 	LogReset      Kind = "log.reset"       // "to": everything dropped, refetched from there
 	LogStartMoved Kind = "log.start-moved" // "from", "to" (offsets): what lies between is deleted; "why"
 	LogCompacted  Kind = "log.compacted"   // "from", "to" (the offsets that were dirty); of what was written anew: "records", "kept", "bytes", "left"
-	LogDamaged    Kind = "log.damaged"     // found when it was to be compacted, which it will not be before a restart: "error"
 	EpochStarted  Kind = "epoch.started"   // this replica leads: "epoch", "offset"
 	HWAdvanced    Kind = "hw.advanced"     // "hw"; only on request
 	CaughtUp      Kind = "replica.caught-up"

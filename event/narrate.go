@@ -101,13 +101,13 @@ var words = map[Kind]func(Event) string{
 	ELRChanged:         elrChanged,
 
 	LogRecovered: logRecovered,
+	LogDamaged:   logDamaged,
 	LogTruncated: logTruncated,
 	LogReset: func(e Event) string {
 		return fmt.Sprintf("%s drops its log and refetches from %v", e.replica(), e.get("to"))
 	},
 	LogStartMoved: logStartMoved,
 	LogCompacted:  logCompacted,
-	LogDamaged:    func(e Event) string { return fmt.Sprintf("%s is not compacted: %v", e.replica(), e.get("error")) },
 	EpochStarted:  epochStarted,
 	HWAdvanced:    func(e Event) string { return fmt.Sprintf("%s: high watermark %v", e.replica(), e.get("hw")) },
 	CaughtUp:      func(e Event) string { return fmt.Sprintf("%s has caught up", e.replica()) },
@@ -190,6 +190,14 @@ func logRecovered(e Event) string {
 	s := fmt.Sprintf("%s: log recovered up to offset %v", e.replica(), e.get("leo"))
 	if torn, ok := number(e.get("torn")); ok && torn > 0 {
 		s += fmt.Sprintf(", %d torn bytes cut from its tail", torn)
+	}
+	return s
+}
+
+func logDamaged(e Event) string {
+	s := fmt.Sprintf("%s: damage found: %v", e.replica(), e.get("error"))
+	if stays, _ := e.get("stays").(bool); stays {
+		s += "; it goes on, for nobody has better"
 	}
 	return s
 }

@@ -114,8 +114,8 @@
 // unfinished. If something does, or a segment is missing, or the log ends below its
 // recovery point, the log is damaged, and
 // Recovery.Corrupt says where: what this replica once acknowledged may be gone, so
-// its broker must not claim to be what it was. Distrust makes the next Open read
-// everything.
+// its broker must not claim to be what it was. Recovery.Garbled and Missing tell of
+// damage that only the broker can judge. Distrust makes the next Open read everything.
 //
 // A read checks headers, positions, the order of offsets and every checksum: what
 // comes from a disk is believed of nobody, so a corrupt record is never served. The

@@ -3,8 +3,11 @@ package partition
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"syscall"
+
+	"github.com/brokersim/brokersim/internal/vfs"
 )
 
 // Recovery says what Open found.
@@ -13,6 +16,12 @@ type Recovery struct {
 	// TornBytes is how much was cut off the end: an append that a crash left
 	// unfinished. It was never acknowledged, if the crash was the process's alone.
 	TornBytes int64
+	// Garbled is true if what was cut off began with a batch that is all there and wrong. A
+	// power loss explains that, an append that its process left unfinished does not.
+	Garbled bool
+	// Missing is how many offsets are missing at the front of the log, by its checkpoint
+	// of the epochs: segments that nobody has removed on purpose.
+	Missing int64
 	// Corrupt is not empty if the log was damaged in a way that no unfinished append
 	// explains: something valid lies behind the damage, a file is missing, or the
 	// log ends where it once was durable further on. The log ends before the damage;
@@ -61,7 +70,7 @@ func (l *Log) recover() (Recovery, error) {
 	if err := r.choose(files.segments); err != nil {
 		return Recovery{}, l.storage("read a snapshot", err)
 	}
-	claimed := r.point
+	claimed, missing := r.point, l.missing(files.segments)
 	err = r.run(files.segments)
 	if errors.Is(err, errDisproved) {
 		l.segments.Store(&r.segments)
@@ -76,6 +85,7 @@ func (l *Log) recover() (Recovery, error) {
 	if err != nil {
 		return Recovery{}, l.storage("recover", err)
 	}
+	r.found.Missing = missing
 	return r.found, l.restoreEpochs(r.epochs)
 }
 
@@ -143,6 +153,9 @@ func (r *recovery) open(base int64, following []int64) (intact bool, err error) 
 		r.corrupt(s.name, good, why)
 	} else {
 		r.found.TornBytes += size - good
+		if r.found.Garbled, err = r.garbled(s, good, size); err != nil {
+			return false, err
+		}
 	}
 	return false, r.cut(s, good)
 }
@@ -153,6 +166,34 @@ func (r *recovery) doubt() error {
 		return errDisproved
 	}
 	return nil
+}
+
+// missing counts the offsets that the log lacks at the front. What removes segments there
+// first says in the checkpoint of the epochs where the log is to start.
+func (l *Log) missing(bases []int64) int64 {
+	b, err := vfs.ReadFile(l.fs, path.Join(l.dir, epochFile))
+	if err != nil || len(bases) == 0 {
+		return 0
+	}
+	kept, ok := decodeEpochs(b)
+	if !ok || len(kept) == 0 {
+		return 0
+	}
+	return max(0, bases[0]-kept[0].Offset)
+}
+
+// garbled reports whether what follows the good batches is wrong rather than short.
+func (r *recovery) garbled(s *segment, good, size int64) (bool, error) {
+	if size-good < HeaderSize {
+		return false, nil
+	}
+	r.stream.begin(s)
+	b, err := r.stream.window(good, HeaderSize, size)
+	if err != nil {
+		return false, err
+	}
+	h := Batch(b)
+	return h.headerFault() != "" || h.Size() <= size-good, nil
 }
 
 // corrupt reports damage; there is only ever one, since the log ends there.

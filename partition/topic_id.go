@@ -9,14 +9,14 @@ import (
 	"github.com/brokersim/brokersim/metadata"
 )
 
-// topicFile says which topic a log belongs to (KIP-516), in Kafka's format: a
+// TopicFile says which topic a log belongs to (KIP-516), in Kafka's format: a
 // topic that was deleted and made again has the same name and another id.
-const topicFile = "partition.metadata"
+const TopicFile = "partition.metadata"
 
 // ReadTopicID returns the id of the topic whose log is in dir; ok is false if that
 // is not written there.
 func ReadTopicID(disk vfs.FS, dir string) (id metadata.UUID, ok bool, err error) {
-	b, err := readFile(disk, path.Join(dir, topicFile))
+	b, err := readFile(disk, path.Join(dir, TopicFile))
 	if err != nil || b == nil {
 		return id, false, err
 	}
@@ -42,15 +42,15 @@ func (l *Log) checkTopicID() error {
 	id, ok, err := ReadTopicID(l.fs, l.dir)
 	switch {
 	case err != nil:
-		return l.storage("read "+topicFile, err)
+		return l.storage("read "+TopicFile, err)
 	case ok && id != want:
 		return l.refuse(metadata.ErrInconsistentTopicID, "belongs to topic %v, not to %v", id, want)
 	case ok:
 		return nil
 	}
 	content := fmt.Appendf(nil, "version: 0\ntopic_id: %v\n", want)
-	if err := vfs.WriteFileSynced(l.fs, path.Join(l.dir, topicFile), content); err != nil {
-		return l.storage("write "+topicFile, err)
+	if err := vfs.WriteFileSynced(l.fs, path.Join(l.dir, TopicFile), content); err != nil {
+		return l.storage("write "+TopicFile, err)
 	}
 	return nil
 }

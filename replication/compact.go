@@ -19,20 +19,19 @@ func (r *Replica) Dirtiness(now time.Time, firstDirty int64) partition.Dirtiness
 
 // Compact compacts the log as partition.Cleaner does. It does not wait for the
 // replica, nor does the replica wait for more than the moment in which a new segment
-// takes the place of old ones. A disk that is full is no failure of the replica.
+// takes the place of old ones. A disk that is full is no failure of the replica, and
+// damage is what it is to a reader.
 func (r *Replica) Compact(cleaner *partition.Cleaner, now time.Time, firstDirty int64, check func() error) (partition.Compacted, error) {
 	how := r.compaction(firstDirty)
 	how.Check = check
 	done, err := cleaner.Compact(r.cfg.Log, now, how)
-	if err != nil {
-		if diskBroke(err) && !errors.Is(err, syscall.ENOSPC) {
-			r.failed(err)
-		}
+	epoch := r.epoch()
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
 		return done, fmt.Errorf("%s: %w", r, err)
+	case err != nil:
+		return done, r.readFailed(err, epoch)
 	}
-	r.mu.Lock()
-	epoch := r.state.LeaderEpoch
-	r.mu.Unlock()
 	r.emit(event.LogCompacted, epoch, map[string]any{
 		"from": done.From, "to": done.To, "records": done.RecordsBefore, "kept": done.RecordsAfter,
 		"bytes": done.BytesBefore, "left": done.BytesAfter,
@@ -46,4 +45,11 @@ func (r *Replica) compaction(firstDirty int64) partition.Compaction {
 		FirstDirty: firstDirty, Committed: r.HighWatermark(),
 		DeleteRetention: config.DeleteRetention, MinLag: config.MinCompactionLag, MaxLag: config.MaxCompactionLag,
 	}
+}
+
+// epoch is the leader epoch of the newest state.
+func (r *Replica) epoch() int32 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state.LeaderEpoch
 }

@@ -138,7 +138,7 @@ func (r *Replica) cut(step Step, epoch int32) error {
 	} else {
 		r.follower.Truncated(step.To)
 	}
-	r.catchUp.behind = true
+	r.catchUp.behind, r.damage = true, nil // what was damaged may be cut off
 	r.mu.Unlock()
 	switch {
 	case reset:

@@ -72,6 +72,8 @@
 // fetches in its own epoch only. A new follower changes nothing until a fetch
 // has found where the histories part.
 //
+// A leader that reads damage stops if another one can lead; see damage.go.
+//
 // Nothing waits for a disk under a lock, and the metadata log waits for no disk
 // at all: a broker whose disk hangs still hears that it was deposed.
 //

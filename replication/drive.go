@@ -21,6 +21,7 @@ func (r *Replica) Tick(now time.Time) {
 		l.Configure(settings)
 		return l.Tick(at)
 	})
+	r.leaveDamaged()
 }
 
 // Answered takes the coordinator's answer to a proposal. Success is only
@@ -104,6 +105,7 @@ func (r *Replica) failed(err error) {
 	if !r.end() {
 		return
 	}
+	err = r.distrust(err)
 	if r.cfg.Failed != nil {
 		r.cfg.Failed(fmt.Errorf("%s: %w", r, err))
 	}

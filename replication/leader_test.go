@@ -259,3 +259,17 @@ func BenchmarkLeaderFetched(b *testing.B) {
 		b.Fatal("the high watermark did not follow")
 	}
 }
+
+// A leader may go if a live member of the ISR can take over, and only then.
+func TestMayResign(t *testing.T) {
+	require.True(t, leading(t, 2, 5, 5, 1, 2, 3).MayResign(Moment{Brokers: threeBrokers()}))
+	require.True(t, leading(t, 2, 5, 5, 1, 3).MayResign(Moment{Brokers: threeBrokers()}))
+	require.False(t, leading(t, 2, 5, 5, 1).MayResign(Moment{Brokers: threeBrokers()}), "alone in the ISR, whoever else lives")
+	brokers := threeBrokers()
+	brokers[2] = metadata.Broker{ID: 2, Epoch: 20, Fenced: true}
+	require.False(t, leading(t, 2, 5, 5, 1, 2).MayResign(Moment{Brokers: brokers}), "the other one is fenced")
+	brokers[2] = metadata.Broker{ID: 2, Epoch: 20, ShuttingDown: true}
+	require.False(t, leading(t, 2, 5, 5, 1, 2).MayResign(Moment{Brokers: brokers}), "the other one is leaving")
+	delete(brokers, 2)
+	require.False(t, leading(t, 2, 5, 5, 1, 2).MayResign(Moment{Brokers: brokers}), "the other one is not known")
+}

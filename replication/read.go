@@ -75,10 +75,7 @@ func (r *Replica) Read(buf []byte, req ReadRequest, now time.Time) ReadResult {
 		return res
 	}
 	if res.Records, err = log.Read(buf, req.Offset, limit, req.MaxBytes, req.AtLeastOne); err != nil {
-		if diskBroke(err) {
-			r.failed(err)
-		}
-		return refused(buf, fmt.Errorf("%s: %w", r, err))
+		return refused(buf, r.readFailed(err, epoch))
 	}
 	// While this replica leads, its log only grows. If it still does, what was
 	// read is from one history.

@@ -28,7 +28,7 @@ type ReplicaConfig struct {
 	Starts        StartKeeper          // nil: the log's own files are all there is
 	Events        event.Sink
 	Node          string      // of events
-	Failed        func(error) // the disk failed: the broker must go down
+	Failed        func(error) // the disk failed or is damaged: the broker must go down
 
 	// Cut, if not nil, hears that the log was cut or reset to an offset before
 	// anything is appended there. Unlike the others it may wait for the disk; its
@@ -63,6 +63,7 @@ type Replica struct {
 	leader   *Leader
 	follower Follower
 	catchUp  catchUp
+	damage   *partition.CorruptError // the newest that was told of
 }
 
 // NewReplica returns a replica without a role. What was checkpointed as high

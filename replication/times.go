@@ -32,10 +32,7 @@ func (r *Replica) timed(currentLeaderEpoch int32, look func(hw int64) (partition
 	}
 	found, err := look(hw)
 	if err != nil {
-		if diskBroke(err) {
-			r.failed(err)
-		}
-		return partition.NoTimedOffset, fmt.Errorf("%s: %w", r, err)
+		return partition.NoTimedOffset, r.readFailed(err, epoch)
 	}
 	if !r.stillLeads(epoch) {
 		return partition.NoTimedOffset, fmt.Errorf("%s: leader epoch %d ended during the search: %w", r, epoch, metadata.ErrNotLeaderOrFollower)

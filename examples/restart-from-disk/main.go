@@ -77,11 +77,14 @@ func run(ctx context.Context, out io.Writer, opts ...brokersim.Option) (promised
 			promised.Acked += v.Acked
 			promised.Read += v.Read
 			promised.Lost = append(promised.Lost, v.Lost...)
+			promised.Duplicates += v.Duplicates
 		}
-		promised.Duplicates += v.Duplicates
 	}
 	fmt.Fprintln(out)
-	fmt.Fprintln(out, promised)
+	if promised.Duplicates > 0 {
+		fmt.Fprintf(out, "%d orders are there twice\n", promised.Duplicates)
+	}
+	fmt.Fprintf(out, "verdict: acked=%d read=%d lost=%d\n", promised.Acked, promised.Read, len(promised.Lost)) // of what was promised
 	return promised, nil
 }
 

@@ -157,3 +157,66 @@ func TestASlowWriteOfADeadIncarnationNeverArrives(t *testing.T) {
 		require.Equal(t, "paused", read(t, mem, "f"))
 	})
 }
+
+// A fault can wait for its turn, and be over after it.
+func TestAFaultStrikesTheNthOperation(t *testing.T) {
+	var faults vfs.Faults
+	mem := vfs.NewMem(1)
+	disk := vfs.WithFaults(mem, &faults)
+	f, err := disk.Create("f")
+	require.NoError(t, err)
+	heal := faults.Inject(vfs.Fault{Ops: vfs.OpWrite, Err: syscall.ENOSPC, Keep: 1, After: 2, Times: 2})
+	defer heal()
+	var failed []int
+	for i := range 6 {
+		if _, err := f.WriteAt([]byte("ab"), int64(2*i)); err != nil {
+			require.ErrorIs(t, err, syscall.ENOSPC)
+			failed = append(failed, i)
+		}
+	}
+	require.Equal(t, []int{2, 3}, failed)
+	require.Equal(t, "ababa\x00a\x00abab", read(t, mem, "f"))
+}
+
+// What is held waits for its release, and if its incarnation ends first it has no effect.
+func TestWhatIsHeldNeverArrivesLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var faults vfs.Faults
+		mem, g := vfs.NewMem(1), gate.New()
+		disk := vfs.Gated(vfs.WithFaults(mem, &faults), g)
+		f, err := disk.Create("f")
+		require.NoError(t, err)
+		for _, dies := range []bool{false, true} {
+			held, release := faults.Hold(vfs.OpWrite, "f")
+			var writer sync.WaitGroup
+			writer.Go(func() {
+				_, err := f.WriteAt([]byte{'0', byte('a')}, 0)
+				require.Equal(t, dies, err != nil)
+			})
+			<-held
+			time.Sleep(time.Hour)
+			if dies {
+				g.Shut()
+				writer.Wait()
+			}
+			require.Equal(t, dies, read(t, mem, "f") != "", "only the first one arrived")
+			release()
+			writer.Wait()
+			require.Equal(t, "0a", read(t, mem, "f"))
+		}
+	})
+}
+
+// Who writes a file by himself asks for the faults of its disk.
+func TestFaultsOfAFileThatIsWrittenElsewhere(t *testing.T) {
+	var faults vfs.Faults
+	g := gate.New()
+	disk := vfs.Gated(vfs.WithFaults(vfs.NewMem(1), &faults), g)
+	require.NoError(t, vfs.Strike(disk, vfs.OpWrite, "write", "raft.db"))
+	require.NoError(t, vfs.Strike(vfs.NewMem(1), vfs.OpWrite, "write", "raft.db"))
+	heal := faults.Full()
+	require.ErrorIs(t, vfs.Strike(disk, vfs.OpWrite, "write", "raft.db"), syscall.ENOSPC)
+	heal()
+	g.Shut()
+	require.ErrorIs(t, vfs.Strike(disk, vfs.OpWrite, "write", "raft.db"), gate.ErrShut)
+}

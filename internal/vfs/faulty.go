@@ -12,6 +12,22 @@ type faultyFS struct {
 	gate   *gate.Gate // passed again after a delay; nil is always open
 }
 
+// Strike has the faults of a disk befall an operation that is about to be done on it by
+// somebody who writes files by himself: it waits as long as op on name is to be slow, passes
+// the gate of the incarnation, and returns the error that op is to fail with. A disk without faults has none.
+func Strike(disk FS, op Op, verb, name string) error {
+	if g, ok := disk.(*gatedFS); ok {
+		if err := g.gate.Pass(); err != nil {
+			return pathError(verb, name, err)
+		}
+		disk = g.disk
+	}
+	if d, ok := disk.(*faultyFS); ok {
+		return d.strike(op, verb, name)
+	}
+	return nil
+}
+
 // strike returns the error that op is to fail with.
 func (d *faultyFS) strike(op Op, verb, name string) error {
 	if _, err := d.faults.strike(d.gate, op, name); err != nil {
