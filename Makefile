@@ -18,6 +18,10 @@ test: ## all tests, under two minutes
 race: ## all tests under the race detector
 	$(GO) test -race -tags $(TAGS) ./...
 
+.PHONY: disks
+disks: ## the cluster's tests with real files in every case that has a disk
+	BROKERSIM_FILES=1 $(GO) test -tags $(TAGS) -count=1 .
+
 .PHONY: often
 often: ## what depends on timing, a hundred times over
 	$(GO) test -tags $(TAGS) -count=100 -timeout 60m . ./brokertest ./broker ./coordinator ./replication

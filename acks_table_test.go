@@ -88,6 +88,9 @@ func TestWhatAnAckSurvives(t *testing.T) {
 				if kind == "memory" && !promised {
 					continue // by luck it may keep everything
 				}
+				if kind == "files" && promised && !strings.HasPrefix(column, "power") && !filesToo() {
+					continue // real files differ in what they lose without power
+				}
 				t.Run(fmt.Sprintf("%s/%s/%s", p.name, crash, kind), func(t *testing.T) {
 					configs := append(p.configs, fmt.Sprint("min.insync.replicas=", p.minISR))
 					onDisk(t, kind, func(t *testing.T, c *brokertest.C) {

@@ -17,7 +17,7 @@ import (
 // quorumOf has decided so much that there are snapshots, and one of its nodes is down.
 func quorumOf(t *testing.T, c *brokertest.C, topics int) (down *brokersim.Node, l *load) {
 	t.Helper()
-	l = startLoad(t, c, "orders")
+	l = startSlowLoad(t, c, "orders")
 	for i := range topics {
 		c.CreateTopic(fmt.Sprint("topic-", i), 1, 1)
 	}

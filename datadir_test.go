@@ -182,21 +182,24 @@ func TestWaysToLoseABrokerOnDisk(t *testing.T) {
 
 // A coordinator node that lost power has lost nothing: its database syncs by itself.
 func TestCoordinatorNodesOnDisk(t *testing.T) {
-	c := brokertest.Start(t, brokersim.DataDir(t.TempDir()), orders(), brokersim.SnapshotEvery(16))
-	for round := range 2 {
-		active := c.Coordinator().Active()
-		require.NoError(t, active.Kill())
-		c.Must(brokersim.ActiveCoordinator())
-		for i := range 10 {
-			c.CreateTopic(fmt.Sprintf("topic-%d-%d", round, i), 1, 1)
+	dir := t.TempDir()
+	brokertest.Virtual(t, func(t *testing.T) {
+		c := brokertest.Start(t, brokersim.DataDir(dir), orders(), brokersim.SnapshotEvery(16))
+		for round := range 2 {
+			active := c.Coordinator().Active()
+			require.NoError(t, active.Kill())
+			c.Must(brokersim.ActiveCoordinator())
+			for i := range 10 {
+				c.CreateTopic(fmt.Sprintf("topic-%d-%d", round, i), 1, 1)
+			}
+			require.NoError(t, active.Start())
+			other := c.Coordinator().Node(active.ID()%3 + 1)
+			require.NoError(t, other.PowerOff())
+			c.Must(brokersim.ActiveCoordinator())
+			require.NoError(t, other.Start())
 		}
-		require.NoError(t, active.Start())
-		other := c.Coordinator().Node(active.ID()%3 + 1)
-		require.NoError(t, other.PowerOff())
-		c.Must(brokersim.ActiveCoordinator())
-		require.NoError(t, other.Start())
-	}
-	require.Len(t, c.Snapshot().Partitions, 21)
+		require.Len(t, c.Snapshot().Partitions, 21)
+	})
 }
 
 // A disk of real files can be as ill as one in memory.

@@ -32,7 +32,7 @@ func TestDiskFailsAtTheNthOperation(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/%s/seed=%d", kind, name, seed), func(t *testing.T) {
 					onDisk(t, kind, func(t *testing.T, c *brokertest.C) {
 						rng := rand.New(rand.NewPCG(seed, uint64(o.op)))
-						l := startLoad(t, c, "orders")
+						l := startSlowLoad(t, c, "orders")
 						bad := c.Broker(int32(1 + rng.IntN(3)))
 						brokersim.FaultsOf(bad).Inject(vfs.Fault{
 							Ops: o.op, Err: syscall.EIO, After: rng.IntN(o.most), Times: rng.IntN(2), Keep: rng.IntN(100),
@@ -55,7 +55,7 @@ func TestDiskFailsAtTheNthOperation(t *testing.T) {
 // nothing that it knows of.
 func TestAFailedSyncIsNotRepeated(t *testing.T) {
 	onDisks(t, func(t *testing.T, c *brokertest.C) {
-		l := startLoad(t, c, "orders")
+		l := startSlowLoad(t, c, "orders")
 		bad := c.Leader("orders", 0)
 		epoch := brokerState(t, c, bad).Epoch
 		brokersim.FaultsOf(bad).Inject(vfs.Fault{Ops: vfs.OpSync, Name: "*.log", Err: syscall.EIO, Times: 1})
@@ -71,7 +71,7 @@ func TestAFailedSyncIsNotRepeated(t *testing.T) {
 // The same when the disk has no room to note it.
 func TestAFailedSyncOnAFullDisk(t *testing.T) {
 	onDisks(t, func(t *testing.T, c *brokertest.C) {
-		l := startLoad(t, c, "orders")
+		l := startSlowLoad(t, c, "orders")
 		bad := c.Leader("orders", 0)
 		epoch := brokerState(t, c, bad).Epoch
 		brokersim.FaultsOf(bad).Inject(vfs.Fault{Ops: vfs.OpSync, Name: "*.log", Err: syscall.EIO, Times: 1})
@@ -100,7 +100,7 @@ func registered(t *testing.T, c *brokertest.C, b *brokersim.Broker, after int64)
 // reads on without a gap.
 func TestReadsThatFail(t *testing.T) {
 	onDisks(t, func(t *testing.T, c *brokertest.C) {
-		l := startLoad(t, c, "orders")
+		l := startSlowLoad(t, c, "orders")
 		time.Sleep(300 * time.Millisecond)
 		bad := c.Leader("orders", 0)
 		heal := brokersim.FaultsOf(bad).Fail(vfs.OpRead, "*.log", syscall.EIO)
@@ -121,7 +121,7 @@ func TestReadsThatFail(t *testing.T) {
 // nobody is fenced.
 func TestASlowSyncLosesNothing(t *testing.T) {
 	onDisks(t, func(t *testing.T, c *brokertest.C) {
-		l := startLoad(t, c, "orders")
+		l := startSlowLoad(t, c, "orders")
 		leader := c.Leader("orders", 0)
 		slow := leader.Disk().Slow(0, 300*time.Millisecond)
 		began := c.Partition("orders", 0).HighWatermark
@@ -131,7 +131,7 @@ func TestASlowSyncLosesNothing(t *testing.T) {
 		slow.Heal()
 		time.Sleep(time.Second)
 		equalAgain(t, c, l)
-		require.Greater(t, l.slowest, 300*time.Millisecond)
+		require.GreaterOrEqual(t, l.slowest, 300*time.Millisecond)
 		require.Zero(t, count(t, c, event.BrokerFenced))
 		require.Zero(t, count(t, c, event.ISRShrunk))
 	}, busy("flush.messages=1"))

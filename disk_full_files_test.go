@@ -46,7 +46,7 @@ func TestDiskFullForEachFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			onDisks(t, func(t *testing.T, cl *brokertest.C) {
-				l := startLoad(t, cl, "orders")
+				l := startSlowLoad(t, cl, "orders")
 				full := cl.Followers("orders", 0)[0]
 				heal := noRoomFor(full, c.pattern)
 				c.provoke(t, cl, full)
@@ -83,7 +83,7 @@ func moveLeaders(t *testing.T, c *brokertest.C, b *brokersim.Broker) {
 // next start needs no such proof, for the disk has lost nothing.
 func TestStopOnAFullDisk(t *testing.T) {
 	onDisks(t, func(t *testing.T, c *brokertest.C) {
-		l := startLoad(t, c, "orders")
+		l := startSlowLoad(t, c, "orders")
 		full := c.Leader("orders", 0)
 		heal := noRoomFor(full, ".kafka_cleanshutdown*")
 		require.ErrorContains(t, full.Stop(), "no space left on device")

@@ -21,7 +21,7 @@ const needsRoom = vfs.OpCreate | vfs.OpWrite | vfs.OpMkdir
 
 // busy is a topic whose segments are small, so that all kinds of files are written.
 func busy(cfg ...string) brokersim.Option {
-	return orders(append(cfg, "segment.bytes=2000", "index.interval.bytes=200")...)
+	return orders(append(cfg, "segment.bytes=4000", "index.interval.bytes=200")...)
 }
 
 // fillUp makes a broker's disk full after n more operations that need room; of the first
@@ -35,7 +35,7 @@ func seeds(kind string) uint64 {
 	switch {
 	case testing.Short():
 		return 2
-	case kind == "files":
+	case kind == "files" && !filesToo():
 		return 3
 	}
 	return 18
@@ -50,7 +50,7 @@ func TestDiskFullAtTheNthWrite(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/seed=%d", kind, seed), func(t *testing.T) {
 				onDisk(t, kind, func(t *testing.T, c *brokertest.C) {
 					rng := rand.New(rand.NewPCG(seed, 1))
-					l := startLoad(t, c, "orders")
+					l := startSlowLoad(t, c, "orders")
 					full := c.Broker(int32(1 + rng.IntN(3)))
 					heal := fillUp(full, rng.IntN(60), rng.IntN(200))
 					c.CreateTopic("payments", 2, 3)
@@ -89,7 +89,7 @@ func startWhileFull(t *testing.T, c *brokertest.C, full *brokersim.Broker) {
 // and what was acked is there when there is room again.
 func TestAllDisksFull(t *testing.T) {
 	onDisks(t, func(t *testing.T, c *brokertest.C) {
-		l := startLoad(t, c, "orders")
+		l := startSlowLoad(t, c, "orders")
 		time.Sleep(100 * time.Millisecond)
 		for _, b := range c.Brokers() {
 			b.Disk().Full()
@@ -124,7 +124,7 @@ func TestAllDisksFull(t *testing.T) {
 // has not stored: with two of three full there is no majority, and nothing is decided.
 func TestDiskFullOfCoordinatorNodes(t *testing.T) {
 	onDisks(t, func(t *testing.T, c *brokertest.C) {
-		l := startLoad(t, c, "orders")
+		l := startSlowLoad(t, c, "orders")
 		for round := range 3 { // the active one first, whoever it is
 			full := c.Coordinator().Active()
 			heal := brokersim.NodeFaultsOf(full).Inject(vfs.Fault{Ops: needsRoom, Err: syscall.ENOSPC, After: round, Keep: 7 * round})

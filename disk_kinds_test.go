@@ -2,6 +2,7 @@ package brokersim_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -14,6 +15,10 @@ import (
 // diskKinds are the disks that a cluster can have.
 var diskKinds = []string{"memory", "files"}
 
+// filesToo reports whether BROKERSIM_FILES asks for real files in every case. Without it
+// they are part of a few cases of each sort: what a broker decides is the same on both.
+func filesToo() bool { return os.Getenv("BROKERSIM_FILES") != "" }
+
 // onDisks runs f in virtual time on a cluster with disks in memory, and on one whose
 // disks are real files.
 func onDisks(t *testing.T, f func(t *testing.T, c *brokertest.C), opts ...brokersim.Option) {
@@ -23,9 +28,11 @@ func onDisks(t *testing.T, f func(t *testing.T, c *brokertest.C), opts ...broker
 	}
 }
 
-// onDisk runs f in virtual time on a cluster with disks of one kind.
+// onDisk runs f in virtual time on a cluster with disks of one kind, beside the other
+// cases of its test: real files are waited for more than they are worked on.
 func onDisk(t *testing.T, kind string, f func(t *testing.T, c *brokertest.C), opts ...brokersim.Option) {
 	t.Helper()
+	t.Parallel()
 	if kind == "files" {
 		opts = append(opts, brokersim.DataDir(t.TempDir()))
 	}

@@ -71,7 +71,7 @@ func TestInFlightWhenABrokerIsKilled(t *testing.T) {
 		for _, kind := range diskKinds {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				onDisk(t, kind, func(t *testing.T, c *brokertest.C) {
-					l := startLoad(t, c, "orders")
+					l := startSlowLoad(t, c, "orders")
 					b := c.Leader("orders", 0)
 					s := spied(t, c, b)
 					held, release := brokersim.FaultsOf(b).Hold(op, "")
@@ -103,7 +103,7 @@ func TestInsideOfTheKernelWhenABrokerEnds(t *testing.T) {
 				}
 				t.Run(fmt.Sprintf("%s/%s/%s", end, name, kind), func(t *testing.T) {
 					onDisk(t, kind, func(t *testing.T, c *brokertest.C) {
-						l := startLoad(t, c, "orders")
+						l := startSlowLoad(t, c, "orders")
 						b := c.Leader("orders", 0)
 						s, inside := spied(t, c, b), newStall(op)
 						s.stall.Store(inside)
@@ -136,7 +136,7 @@ func TestInsideOfTheKernelWhenABrokerEnds(t *testing.T) {
 // is not in the log of the next incarnation, unless it was there before.
 func TestInFlightWhenACoordinatorNodeIsKilled(t *testing.T) {
 	onDisks(t, func(t *testing.T, c *brokertest.C) {
-		l := startLoad(t, c, "orders")
+		l := startSlowLoad(t, c, "orders")
 		for i, op := range []vfs.Op{vfs.OpWrite, vfs.OpSync} {
 			node := c.Coordinator().Active()
 			var raw brokersim.RawDisk

@@ -29,6 +29,18 @@ type load struct {
 // startLoad returns once the first order is acked.
 func startLoad(t testing.TB, c *brokertest.C, topic string, opts ...kgo.Opt) *load {
 	t.Helper()
+	return startPacedLoad(t, c, topic, 2*time.Millisecond, opts...)
+}
+
+// startSlowLoad is a load for tests that are long, or have real files: each order costs
+// them what is rolled and synced.
+func startSlowLoad(t testing.TB, c *brokertest.C, topic string) *load {
+	t.Helper()
+	return startPacedLoad(t, c, topic, 20*time.Millisecond)
+}
+
+func startPacedLoad(t testing.TB, c *brokertest.C, topic string, pause time.Duration, opts ...kgo.Opt) *load {
+	t.Helper()
 	p := client(t, c, append(opts, kgo.DefaultProduceTopic(topic))...)
 	l := &load{c: c, topic: topic, end: make(chan struct{}), done: make(chan struct{})}
 	first := make(chan struct{})
@@ -48,7 +60,7 @@ func startLoad(t testing.TB, c *brokertest.C, topic string, opts ...kgo.Opt) *lo
 			select {
 			case <-l.end:
 				return
-			case <-time.After(2 * time.Millisecond):
+			case <-time.After(pause):
 			}
 		}
 	}()

@@ -23,7 +23,7 @@ func TestS19PowerLossOfMinISRMinusOne(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			onDisks(t, func(t *testing.T, c *brokertest.C) {
-				l := startLoad(t, c, "orders")
+				l := startSlowLoad(t, c, "orders")
 				time.Sleep(300 * time.Millisecond)
 				l.stop()
 				lossy := choose(c)
@@ -67,7 +67,7 @@ func TestS19PowerLossOfAll(t *testing.T) {
 				flush = name
 			}
 			onDisks(t, func(t *testing.T, c *brokertest.C) {
-				l := startLoad(t, c, "orders")
+				l := startSlowLoad(t, c, "orders")
 				time.Sleep(300 * time.Millisecond)
 				l.stop()
 				everybody(func(b *brokersim.Broker) { b.PowerOff() }, func(n *brokersim.Node) { n.PowerOff() })(c.Cluster)
@@ -105,7 +105,7 @@ func TestS36EpochCheckpointTornByPowerLoss(t *testing.T) {
 				}
 				t.Run(fmt.Sprintf("%s/%s/seed=%d", step, kind, seed), func(t *testing.T) {
 					onDisk(t, kind, func(t *testing.T, c *brokertest.C) {
-						l := startLoad(t, c, "orders")
+						l := startSlowLoad(t, c, "orders")
 						time.Sleep(100 * time.Millisecond)
 						old := c.Leader("orders", 0)
 						var helds []<-chan struct{}

@@ -25,6 +25,7 @@ func TestStorms(t *testing.T) {
 	}
 	for seed := range seeds {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			t.Parallel()
 			brokertest.Virtual(t, func(t *testing.T) { storm(t, seed) })
 		})
 	}

@@ -16,7 +16,7 @@ import (
 var ErrGivenUp = errors.New("the log has changed during its compaction")
 
 // Compacted is what a compaction has done. Records and bytes are those of the
-// segments that it wrote anew.
+// segments that it wrote anew; one in which nothing is obsolete stays as it is.
 type Compacted struct {
 	From, To                     int64 // the stretch that was dirty and is not any more; To is the next FirstDirty
 	RecordsBefore, RecordsAfter  int64
@@ -138,6 +138,11 @@ func (c *compaction) run() (err error) {
 	c.filter.mapped = c.mapped
 	cfg := c.log.cfg.Load()
 	for _, g := range grouped(c.segments[:countBelow(c.segments, c.mapped)], c.end, cfg) {
+		if same, err := c.unchanged(g); err != nil {
+			return err
+		} else if same {
+			continue
+		}
 		fresh, err := c.rewrite(g, cfg)
 		if err != nil {
 			return err

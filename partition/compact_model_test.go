@@ -2,9 +2,11 @@ package partition_test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -23,6 +25,7 @@ import (
 // time going by, and a crash of either kind or a full disk at any operation of a
 // compaction. What is left must be of what was appended, and enough of it.
 func TestCompactionAgainstModel(t *testing.T) {
+	fewerChecks(t, compactionShare)
 	rapid.Check(t, func(t *rapid.T) {
 		m := newCompacted(t)
 		defer func() { _ = m.log.Close() }()
@@ -42,6 +45,19 @@ func TestCompactionAgainstModel(t *testing.T) {
 			"":          m.check,
 		})
 	})
+}
+
+// compactionShare divides the number of histories that the model of compaction tries.
+var compactionShare = 1
+
+// fewerChecks divides how often rapid checks in this test.
+func fewerChecks(t *testing.T, by int) {
+	checks := flag.Lookup("rapid.checks")
+	all := checks.Value.String()
+	n, err := strconv.Atoi(all)
+	require.NoError(t, err)
+	require.NoError(t, checks.Value.Set(strconv.Itoa(max(1, n/by))))
+	t.Cleanup(func() { require.NoError(t, checks.Value.Set(all)) })
 }
 
 // compacted is everything that was appended to a log and not cut off.

@@ -128,7 +128,7 @@
 //
 // A Cleaner writes the sealed, committed segments anew, a group that fits into one
 // at a time, without the records that a later one with the same key makes obsolete
-// (filter.go has the rules). Offsets stay. So do the first batch of each epoch and the
+// (filter.go has the rules); a segment in which nothing changes is left alone. Offsets stay. So do the first batch of each epoch and the
 // last one of each producer and segment, if only as a header: epochs and producers
 // are functions of the bytes afterwards as before, a follower that copies the log
 // gets to its end, and a crash in the middle of a swap does not forget which old
