@@ -33,21 +33,22 @@ func (h *History) forget(at Place, note func(*Forgotten)) {
 
 // startsAreRight returns where the partitions began in the end, and checks that
 // nobody deleted more than was wished or age took, nor less than was granted.
-func (j *judge) startsAreRight(final map[Place]map[int64]string) map[Place]int64 {
-	starts := map[Place]int64{}
-	for at, f := range j.forgotten {
-		start := int64(-1)
-		for offset := range final[at] {
-			if start < 0 || offset < start {
-				start = offset
-			}
-		}
-		if start < 0 {
+func (j *judge) startsAreRight(reads []Read) map[Place]int64 {
+	type position struct {
+		reader string
+		place  Place
+	}
+	starts, begun := map[Place]int64{}, map[position]bool{}
+	for _, r := range reads {
+		f, forgets := j.forgotten[r.Place]
+		at := position{r.Reader, r.Place}
+		if !r.Final || !forgets || begun[at] {
 			continue
 		}
-		j.must(start >= f.Granted, "undeleted", "%v begins at %d, and everything below %d was deleted", at, start, f.Granted)
-		j.must(f.Aged || start <= f.Wished, "deleted", "%v begins at %d, and nobody wished more than what is below %d to go", at, start, f.Wished)
-		starts[at] = start
+		begun[at] = true
+		j.must(r.Offset >= f.Granted, "undeleted", "%v begins at %d, and everything below %d was deleted", r.Place, r.Offset, f.Granted)
+		j.must(f.Aged || r.Offset <= f.Wished, "deleted", "%v begins at %d, and nobody wished more than what is below %d to go", r.Place, r.Offset, f.Wished)
+		starts[r.Place] = max(starts[r.Place], r.Offset)
 	}
 	return starts
 }

@@ -93,7 +93,8 @@ func (r *run) read(ctx context.Context, id int) {
 
 // follow reads until ctx ends, or until it has reached the ends that are given. It
 // begins at the first record of partitions that forget, and at offset 0 of others.
-func (r *run) follow(ctx context.Context, name string, ends map[Place]int64) {
+// What ages may go before it is read: whole is false then, if ends are given.
+func (r *run) follow(ctx context.Context, name string, ends map[Place]int64) (whole bool) {
 	from := map[string]map[int32]kgo.Offset{}
 	for _, p := range r.plan.places() {
 		if from[p.Topic] == nil {
@@ -108,7 +109,7 @@ func (r *run) follow(ctx context.Context, name string, ends map[Place]int64) {
 		kgo.FetchMaxWait(500*time.Millisecond))...)
 	if err != nil {
 		r.wrong("reader: %v", err)
-		return
+		return true
 	}
 	defer cl.Close()
 	at := map[Place]int64{}
@@ -124,11 +125,12 @@ func (r *run) follow(ctx context.Context, name string, ends map[Place]int64) {
 			})
 		})
 		fetches.EachError(func(topic string, partition int32, err error) {
-			if misled = misled || isGone(err); misled && ends != nil {
+			if misled = misled || isGone(err); misled && ends != nil && r.plan.topic(topic).Retention == 0 {
 				r.wrong("%s was told that what it had read of %s-%d is gone: %v", name, topic, partition, err)
 			}
 		})
 	}
+	return !misled
 }
 
 // valueOf is what its sender calls a record.

@@ -243,7 +243,7 @@ func (j *judge) ackedIsThere(sends []*Send, reads []Read) {
 			final[r.Place][r.Offset] = r.Value
 		}
 	}
-	starts := j.startsAreRight(final)
+	starts := j.startsAreRight(reads)
 	for _, s := range sends {
 		j.tally.Sent++
 		if s.Ended == 0 {

@@ -140,7 +140,8 @@ func (r *run) finish() {
 	ends := r.last()
 	for i := range 2 {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		r.follow(ctx, fmt.Sprintf("final reader %d", i), ends)
+		for n := 0; !r.follow(ctx, fmt.Sprintf("final reader %d.%d", i, n), ends) && ctx.Err() == nil; n++ {
+		}
 		if ctx.Err() != nil {
 			r.wrong("final reader %d has not reached the ends %v after %v", i, ends, patience)
 		}
