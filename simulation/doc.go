@@ -18,21 +18,15 @@
 // # What must hold
 //
 //   - What was acknowledged by all in-sync replicas is there, where the ack said.
-//
 //   - No record of an idempotent producer is there twice under one numbering
 //     (producer id and epoch), acknowledged or not.
-//
 //   - Two readers never see different records at an offset; no reader goes back,
 //     skips, or is told that what it has read is gone.
-//
 //   - A record that was sent after another one's ack comes after it in the log.
-//
 //   - The rules of internal/invariant; whoever may lead holds all that was
 //     committed; epochs rise; no high watermark goes back while its leader leads.
-//
 //   - When all is healed, the cluster is whole and level within a minute, every
 //     send is answered, and at the end no goroutine is left.
-//
 //   - What is deleted stays deleted, and nothing else goes: topics age, have their
 //     records deleted, or are compacted. Of a compacted one the newest acknowledged
 //     record of every key is there, and none that is older comes back as the newest.
