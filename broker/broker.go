@@ -71,7 +71,6 @@ type Broker struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	ended  sync.Once // by end
-	failed sync.Once // by fail
 	broken atomic.Bool
 
 	epoch    atomic.Int64 // broker epoch; -1 before the first registration
@@ -261,14 +260,14 @@ func (b *Broker) fail(err error) {
 	if b.ctx.Err() != nil || errors.Is(err, gate.ErrShut) {
 		return // it is being closed, and this is how the loops notice
 	}
-	b.failed.Do(func() {
-		b.broken.Store(true)
-		b.cfg.Logger.Error("the broker cannot go on", "error", err)
-		b.distrust(err)
-		if b.cfg.Failed != nil {
-			b.cfg.Failed(fmt.Errorf("%s: %w", b.node, err))
-		}
-	})
+	if b.broken.Swap(true) {
+		return // nobody waits for who was first: that one writes to a disk
+	}
+	b.cfg.Logger.Error("the broker cannot go on", "error", err)
+	b.distrust(err)
+	if b.cfg.Failed != nil {
+		b.cfg.Failed(fmt.Errorf("%s: %w", b.node, err))
+	}
 }
 
 // recheckSoon has the replicas ticked now. It never blocks.

@@ -103,15 +103,21 @@ func (t *replicaTable) told(kind event.Kind, tp topicPartition, data map[string]
 }
 
 // missing refuses to begin anew where this broker is counted on: others take it to be in
-// sync, or as good as that, and it remembers committed records, yet the log that it has
-// found under that name says that it is another topic's.
+// sync, or as good as that, or nobody else may lead, and it remembers committed records,
+// yet the log that it has found under that name does not say that it is this topic's.
+// It would be removed, and all that the others have with it.
 func (t *replicaTable) missing(name topicPartition, topic metadata.UUID, state metadata.Partition, committed int64) error {
 	found := t.found[name.String()]
-	if found == nil || found.topic == topic || committed == 0 || !slices.Contains(state.ISR, t.cfg.ID) && !slices.Contains(state.ELR, t.cfg.ID) {
+	self := t.cfg.ID
+	counted := slices.Contains(state.ISR, self) || slices.Contains(state.ELR, self) || state.LastKnownLeader == self
+	if found == nil || found.topic == topic || committed == 0 || !counted {
 		return nil
 	}
-	return &partition.CorruptError{File: name.String() + "/" + partition.TopicFile,
-		Why: fmt.Sprintf("it names the topic %s instead of %s", found.topic, topic)}
+	why := fmt.Sprintf("it names the topic %s instead of %s", found.topic, topic)
+	if found.topic.IsZero() {
+		why = fmt.Sprintf("it does not name the topic %s", topic)
+	}
+	return &partition.CorruptError{File: name.String() + "/" + partition.TopicFile, Why: why}
 }
 
 // claim takes a found log for the topic of that id. A directory of the same name

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sync/atomic"
 )
@@ -44,6 +45,19 @@ func (e epochStarts) at(offset int64) int32 {
 		return -1
 	}
 	return e[i].Epoch
+}
+
+// contradict says why a batch is not the one that the log had there; "" if it may be.
+// The checksum of a batch does not cover its epoch. What begins below the first entry
+// may be of any older epoch.
+func (e epochStarts) contradict(h Batch) string {
+	if len(e) > 0 && h.BaseOffset() < e[0].Offset && h.LeaderEpoch() <= e[0].Epoch {
+		return ""
+	}
+	if at := e.at(h.BaseOffset()); h.LeaderEpoch() != at && max(h.LeaderEpoch(), at) >= 0 {
+		return fmt.Sprintf("its epoch is %d and not %d", h.LeaderEpoch(), at)
+	}
+	return ""
 }
 
 // assign says that epoch begins at offset. Entries that contradict it give way; it

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/brokersim/brokersim/metadata"
@@ -37,7 +38,7 @@ func (l *Log) read(buf []byte, from, limit int64, maxBytes int, atLeastOne bool)
 	if from < start || from > end {
 		return nil, l.refuse(metadata.ErrOffsetOutOfRange, "offset %d is not in %d to %d", from, start, end)
 	}
-	r := reading{from: from, limit: min(limit, end), end: end, left: maxBytes, must: atLeastOne, gaps: l.gaps.Load()}
+	r := reading{from: from, limit: min(limit, end), end: end, left: maxBytes, must: atLeastOne, gaps: l.gaps.Load(), epochs: l.epochs.load()}
 	segments := *l.segments.Load()
 	i, found := slices.BinarySearchFunc(segments, from, compareBase)
 	if !found && i > 0 {
@@ -53,6 +54,10 @@ func (l *Log) read(buf []byte, from, limit int64, maxBytes int, atLeastOne bool)
 			return out, nil // damage behind good batches shows when it is asked for
 		}
 		buf = out
+	}
+	if r.from < r.limit && len(buf) == filled && !r.gaps {
+		last := segments[len(segments)-1]
+		return nil, last.corrupt(last.size.Load(), fmt.Sprintf("there is nothing from offset %d on", r.from))
 	}
 	return buf, nil
 }
@@ -86,6 +91,7 @@ type reading struct {
 	left        int   // bytes that may still be returned
 	must        bool  // the next batch, however large
 	gaps        bool  // the next batch may begin above from
+	epochs      epochStarts
 }
 
 // segment appends what s holds of the reading to buf. more is true if it took
@@ -152,6 +158,9 @@ func (r *reading) take(chunk []byte, s *segment, at, stop int64) (taken int, err
 		b = b[:b.Size()]
 		if b.Checksum() != b.CRC() {
 			return taken, s.corrupt(position, "its checksum is wrong")
+		}
+		if why := r.epochs.contradict(b); why != "" {
+			return taken, s.corrupt(position, why)
 		}
 		taken += len(b)
 		r.from, r.left, r.must = b.NextOffset(), r.left-len(b), false

@@ -49,16 +49,19 @@ func (sc *scanner) next(position, end int64) (Batch, error) {
 // locate returns the position of the first batch that holds offset or lies above
 // it; end if there is none.
 func (sc *scanner) locate(offset, end int64) (int64, error) {
-	at := sc.s.index.floor(offset - sc.s.base)
+	at, before := sc.s.index.floor(offset-sc.s.base), sc.s.base
 	for at < end {
 		b, err := sc.next(at, end)
 		if err != nil {
 			return 0, err
 		}
+		if b.BaseOffset() < before {
+			return 0, sc.s.corrupt(at, "its offset is below the one before")
+		}
 		if b.NextOffset() > offset {
 			return at, nil
 		}
-		at += b.Size()
+		at, before = at+b.Size(), b.NextOffset()
 	}
 	return end, nil
 }

@@ -31,6 +31,9 @@ func (c *compaction) batches(s *segment, at int64, each func(b Batch, at int64) 
 			if b.BaseOffset() < next || b.LeaderEpoch() < epoch {
 				return s.corrupt(at, "its offset or epoch goes back")
 			}
+			if why := c.log.epochs.load().contradict(b); why != "" {
+				return s.corrupt(at, why)
+			}
 			if err := each(b, at); err != nil {
 				return err
 			}

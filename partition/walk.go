@@ -66,15 +66,8 @@ func (r *recovery) refuses(h Batch, room int64) string {
 // snapshot knows. No two batches of one epoch have the same offset, so one that is
 // right vouches for those before it.
 func (r *recovery) contradicts(h Batch) string {
-	known := r.proof.epochs
 	if h.NextOffset() > r.point {
 		return fmt.Sprintf("it reaches over offset %d, where the log once ended", r.point)
 	}
-	if len(known) > 0 && h.BaseOffset() < known[0].Offset && h.LeaderEpoch() <= known[0].Epoch {
-		return ""
-	}
-	if at := known.at(h.BaseOffset()); h.LeaderEpoch() != at && max(h.LeaderEpoch(), at) >= 0 {
-		return fmt.Sprintf("its epoch is %d and not %d", h.LeaderEpoch(), at)
-	}
-	return ""
+	return r.proof.epochs.contradict(h)
 }

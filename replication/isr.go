@@ -17,7 +17,7 @@ func (l *Leader) Committed(state metadata.Partition, at Moment) Consequence {
 	if state.PartitionEpoch <= l.state.PartitionEpoch {
 		return Consequence{}
 	}
-	l.state, l.inFlight, l.again = state, nil, false
+	l.state, l.inFlight, l.again, l.doubted = state, nil, false, nil
 	l.assign()
 	return l.follow(at)
 }
@@ -32,9 +32,7 @@ func (l *Leader) Answered(p Proposal, err error, at Moment) Consequence {
 	switch {
 	case err == nil:
 	case errors.Is(err, metadata.ErrIneligibleReplica):
-		// It was looked at and refused: nobody can have elected one of its members.
-		l.inFlight = nil
-		return Consequence{Advanced: l.advance(at)}
+		return Consequence{Propose: l.refused(at)}
 	case awaitsMetadata(err):
 		// The state has moved on, perhaps to this very proposal, sent twice. Until
 		// the metadata log tells, the high watermark goes on waiting for all.
@@ -42,6 +40,26 @@ func (l *Leader) Answered(p Proposal, err error, at Moment) Consequence {
 		l.again = true // nobody knows whether it took effect: ask again
 	}
 	return Consequence{}
+}
+
+// refused gives the proposal in flight up, but not the wait for its members. What
+// was sent again for want of an answer arrives twice, in any order: refused while
+// a member was fenced, it may still be taken when the member is back, and the
+// member elected. So the leader proposes the ISR that there is. Once that is taken,
+// the partition epoch has risen, and what was proposed below it is dead. If this was
+// such a proposal, the next tick makes another one.
+func (l *Leader) refused(at Moment) *Proposal {
+	before := len(l.doubted)
+	for _, m := range l.inFlight.ISR {
+		if m.Broker != l.self && !l.inISR(m.Broker) && !slices.Contains(l.doubted, m.Broker) {
+			l.doubted = append(l.doubted, m.Broker)
+		}
+	}
+	l.inFlight = nil
+	if len(l.doubted) == before {
+		return nil
+	}
+	return l.propose(at, false)
 }
 
 // awaitsMetadata reports whether an answer says that the leader is not up to date.
@@ -72,15 +90,15 @@ func (l *Leader) Tick(at Moment) Consequence {
 	return Consequence{Advanced: advanced, Propose: l.propose(at, true)}
 }
 
-// propose returns the ISR that should be, if it differs from the one that is and
-// nothing is in flight: with everybody who can join and, if shrink, without those
-// who lag.
+// propose returns the ISR that should be, if it differs from the one that is or
+// the partition epoch has to rise, and nothing is in flight: with everybody who can
+// join and, if shrink, without those who lag.
 func (l *Leader) propose(at Moment, shrink bool) *Proposal {
 	if l.inFlight != nil {
 		return nil
 	}
 	isr := make([]ISRMember, 0, 8) // does not escape unless something changed
-	changed := l.state.Recovering
+	changed := l.state.Recovering || len(l.doubted) > 0
 	for _, broker := range l.state.Replicas {
 		f := l.follower(broker)
 		switch member := l.inISR(broker); {
@@ -115,13 +133,14 @@ func (l *Leader) propose(at Moment, shrink bool) *Proposal {
 //     also not be one that would be thrown out again at once (KAFKA-19996);
 //   - it has deleted what the leader has: elected, it would bring back records that
 //     a DeleteRecords was answered for;
-//   - its broker is alive, and the one that fetched (KIP-841, KIP-903).
+//   - its broker is alive, and the one that fetched (KIP-841, KIP-903);
+//   - no proposal with it is in doubt.
 func (l *Leader) mayJoin(f *follower, at Moment) bool {
 	return f.logEnd >= l.hw && f.brokerEpoch >= 0 &&
 		(f.logEnd >= l.epochStart || !guard.PastEpochStart.Holds()) &&
 		(f.logStart >= l.logStart || !guard.JoinTrimmed.Holds()) &&
 		(!l.UnderMinISR() || !l.lags(f, at)) &&
-		eligible(f, at.Brokers)
+		eligible(f, at.Brokers) && !slices.Contains(l.doubted, f.broker)
 }
 
 // joinsSoon reports whether the high watermark should wait for a follower that
@@ -153,7 +172,8 @@ func (l *Leader) inMaximalISR(broker int32) bool {
 	if l.inISR(broker) {
 		return true
 	}
-	return l.inFlight != nil && l.inFlight.contains(broker) && guard.MaximalISR.Holds()
+	proposed := l.inFlight != nil && l.inFlight.contains(broker) || slices.Contains(l.doubted, broker)
+	return proposed && guard.MaximalISR.Holds()
 }
 
 // MaximalISR returns the brokers that are in the ISR or proposed for it, in the

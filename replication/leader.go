@@ -29,6 +29,7 @@ type Leader struct {
 
 	inFlight *Proposal // its outcome is not known from the metadata log yet
 	again    bool      // inFlight is to be sent once more
+	doubted  []int32   // proposed and refused at this partition epoch, and perhaps taken yet
 }
 
 // A follower is what the leader knows of another replica.
@@ -80,7 +81,7 @@ func (l *Leader) Configure(s LeaderSettings) { l.settings = s }
 // offset, where the epoch starts; hw is the replica's high watermark so far, and
 // the leader's first one: what this replica knows to be committed.
 func (l *Leader) Begin(state metadata.Partition, logEnd, hw int64, at Moment) Consequence {
-	l.state, l.inFlight, l.again = state, nil, false
+	l.state, l.inFlight, l.again, l.doubted = state, nil, false, nil
 	l.epochStart, l.logEnd, l.hw = logEnd, logEnd, min(hw, logEnd)
 	l.assign()
 	if guard.FetchedInEpoch.Holds() {

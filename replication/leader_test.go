@@ -134,27 +134,45 @@ func TestOneProposalAtATime(t *testing.T) {
 
 func TestWhatAnAnswerMeans(t *testing.T) {
 	type outcome struct {
-		maximal bool    // broker 2 still counts
-		again   []int32 // what the next tick sends
+		settle []int32 // what is proposed at once
+		again  []int32 // what the next tick sends
 	}
 	for err, want := range map[error]outcome{
-		nil:                              {maximal: true},
-		metadata.ErrInvalidUpdateVersion: {maximal: true},
-		metadata.ErrFencedLeaderEpoch:    {maximal: true},
-		metadata.ErrInvalidRequest:       {maximal: true},
-		metadata.ErrUnknownTopicID:       {maximal: true},
-		metadata.ErrNotController:        {maximal: true, again: []int32{1, 2}},
-		metadata.ErrRequestTimedOut:      {maximal: true, again: []int32{1, 2}},
-		metadata.ErrIneligibleReplica:    {maximal: false},
+		nil:                              {},
+		metadata.ErrInvalidUpdateVersion: {},
+		metadata.ErrFencedLeaderEpoch:    {},
+		metadata.ErrInvalidRequest:       {},
+		metadata.ErrUnknownTopicID:       {},
+		metadata.ErrNotController:        {again: []int32{1, 2}},
+		metadata.ErrRequestTimedOut:      {again: []int32{1, 2}},
+		metadata.ErrIneligibleReplica:    {settle: []int32{1}},
 	} {
 		l := leading(t, 1, 10, 10, 1)
 		p := l.fetch(2, 10).Propose
 		l.brokers[2] = metadata.Broker{ID: 2, Epoch: 20, Fenced: true} // or it would be proposed anew
-		l.Answered(*p, err, l.at())
-		require.Equal(t, want.maximal, len(l.MaximalISR()) == 2, "%v", err)
+		require.Equal(t, want.settle, members(l.Answered(*p, err, l.at()).Propose), "%v", err)
+		require.Equal(t, []int32{1, 2}, l.MaximalISR(), "%v: broker 2 still counts", err)
 		require.Equal(t, want.again, members(l.Tick(l.at()).Propose), "%v", err)
 		require.Nil(t, l.Tick(l.at()).Propose, "%v: once is enough", err)
 	}
+}
+
+// While the coordinator will have nothing of it, the leader asks again at each tick, not at once.
+func TestSettlingWhatWasRefusedIsRefused(t *testing.T) {
+	l := leading(t, 1, 10, 10, 1)
+	p := l.fetch(2, 10).Propose
+	for range 3 {
+		settle := l.Answered(*p, metadata.ErrIneligibleReplica, l.at()).Propose
+		if settle == nil {
+			settle = l.Tick(l.at()).Propose
+		}
+		require.Equal(t, []int32{1}, members(settle))
+		require.Nil(t, l.Answered(*settle, metadata.ErrIneligibleReplica, l.at()).Propose)
+		p = l.Tick(l.at()).Propose
+		require.Equal(t, []int32{1}, members(p))
+	}
+	require.Equal(t, []int32{1, 2}, l.MaximalISR())
+	require.Equal(t, []int32{1, 2}, members(l.commit(1).Propose), "the partition epoch has risen")
 }
 
 func TestAnAnswerToAnOlderProposalIsIgnored(t *testing.T) {

@@ -59,8 +59,18 @@ func (r *run) produce(ctx context.Context, id int, w Producer) {
 
 func (r *run) send(cl *kgo.Client, w Producer, to Place, producer string, n, padding int) {
 	value := fmt.Sprintf("%s/%d", producer, n)
-	s := r.history.Begin(Send{Producer: producer, Place: to, Value: value, Acks: w.Acks, Idempotent: w.Idempotent})
+	begun := Send{Producer: producer, Place: to, Value: value, Acks: w.Acks, Idempotent: w.Idempotent}
+	if keys := r.plan.topic(to.Topic).Keys; keys > 0 {
+		begun.Key, begun.Tombstone = fmt.Sprint("key", padding%keys), padding%5 == 0
+	}
+	s := r.history.Begin(begun)
 	record := &kgo.Record{Topic: to.Topic, Partition: to.Partition, Key: []byte(value), Value: []byte(strings.Repeat("x", padding))}
+	if s.Key != "" {
+		record.Key, record.Headers = []byte(s.Key), []kgo.RecordHeader{{Key: "value", Value: []byte(value)}}
+		if s.Tombstone {
+			record.Value = nil
+		}
+	}
 	cl.Produce(context.Background(), record, func(rec *kgo.Record, err error) {
 		if err != nil {
 			r.history.Unknown(s)
@@ -81,20 +91,25 @@ func (r *run) read(ctx context.Context, id int) {
 	}
 }
 
-// follow reads until ctx ends, or until it has reached the ends that are given.
-func (r *run) follow(ctx context.Context, name string, ends map[Place]int64) {
+// follow reads until ctx ends, or until it has reached the ends that are given. It
+// begins at the first record of partitions that forget, and at offset 0 of others.
+// What ages may go before it is read: whole is false then, if ends are given.
+func (r *run) follow(ctx context.Context, name string, ends map[Place]int64) (whole bool) {
 	from := map[string]map[int32]kgo.Offset{}
 	for _, p := range r.plan.places() {
 		if from[p.Topic] == nil {
 			from[p.Topic] = map[int32]kgo.Offset{}
 		}
 		from[p.Topic][p.Partition] = kgo.NewOffset().At(0)
+		if r.plan.topic(p.Topic).Forgets {
+			from[p.Topic][p.Partition] = kgo.NewOffset().AtStart()
+		}
 	}
 	cl, err := kgo.NewClient(r.clientOptions(kgo.ConsumePartitions(from), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchMaxWait(500*time.Millisecond))...)
 	if err != nil {
 		r.wrong("reader: %v", err)
-		return
+		return true
 	}
 	defer cl.Close()
 	at := map[Place]int64{}
@@ -105,16 +120,33 @@ func (r *run) follow(ctx context.Context, name string, ends map[Place]int64) {
 			to := Place{rec.Topic, rec.Partition}
 			at[to] = rec.Offset + 1
 			r.history.Saw(Read{
-				Reader: name, Place: to, Offset: rec.Offset, Value: string(rec.Key),
+				Reader: name, Place: to, Offset: rec.Offset, Value: valueOf(rec), Key: keyOf(rec),
 				Numbered: fmt.Sprint(rec.ProducerID, "/", rec.ProducerEpoch), Final: ends != nil,
 			})
 		})
 		fetches.EachError(func(topic string, partition int32, err error) {
-			if misled = misled || isGone(err); misled && ends != nil {
+			if misled = misled || isGone(err); misled && ends != nil && r.plan.topic(topic).Retention == 0 {
 				r.wrong("%s was told that what it had read of %s-%d is gone: %v", name, topic, partition, err)
 			}
 		})
 	}
+	return !misled
+}
+
+// valueOf is what its sender calls a record.
+func valueOf(rec *kgo.Record) string {
+	if len(rec.Headers) > 0 {
+		return string(rec.Headers[0].Value)
+	}
+	return string(rec.Key)
+}
+
+// keyOf is the key of a record of a compacted topic.
+func keyOf(rec *kgo.Record) string {
+	if len(rec.Headers) > 0 {
+		return string(rec.Key)
+	}
+	return ""
 }
 
 func reached(at, ends map[Place]int64) bool {

@@ -27,11 +27,14 @@
 //     committed; epochs rise; no high watermark goes back while its leader leads.
 //   - When all is healed, the cluster is whole and level within a minute, every
 //     send is answered, and at the end no goroutine is left.
+//   - What is deleted stays deleted, and nothing else goes: topics age, have their
+//     records deleted, or are compacted. Of a compacted one the newest acknowledged
+//     record of every key is there, and none that is older comes back as the newest.
 //
 // # What may be lost
 //
 // A process crash loses nothing. Power loss and wiped disks lose what was not
-// synced, so the nemesis counts: brokers that have lost records and are not back
+// synced, and a flipped bit the records around it, so the nemesis counts: brokers that have lost records and are not back
 // in every ISR yet must be fewer than the smallest min.insync.replicas. With
 // flush.messages=1 (Plan.Synced) power may fail as often as it likes. Records with
 // acks=1 may be lost whenever a leader changes; they are only counted. No topic

@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -54,6 +55,10 @@ var menu = []fault{
 	{"preferred election", elect},
 	{"leaders in a row", leadersInARow},
 	{"restart of all", restartAll},
+	{"delete records", deleteRecords},
+	{"full disk", func(d *deed) { d.ill((*brokersim.Disk).Full) }},
+	{"failing disk", func(d *deed) { d.ill(func(disk *brokersim.Disk) *brokersim.Fault { return disk.Fail(syscall.EIO) }) }},
+	{"rot", rot},
 }
 
 func (d *deed) net() *brokersim.Network { return d.n.run.cluster.Net() }

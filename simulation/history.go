@@ -22,6 +22,10 @@ type Send struct {
 	Producer string
 	Place    Place
 	Value    string
+	// Key is set in a compacted topic, where a newer record of a key replaces older
+	// ones, and a tombstone all of them and then itself.
+	Key       string
+	Tombstone bool
 	// Acks is what the producer asked for; only what was acknowledged by all in-sync
 	// replicas must survive.
 	Acks int16
@@ -42,6 +46,7 @@ type Read struct {
 	Place  Place
 	Offset int64
 	Value  string
+	Key    string // as Send's
 	// Numbered names the numbering that the record is part of: the producer's id
 	// and epoch. A client that is told by a leader of before, which lacks its newest
 	// records, that a number is out of order takes records for lost, and sends them
@@ -60,6 +65,8 @@ type History struct {
 	sends []*Send
 	reads []Read
 	acked map[Place]int64 // the highest offset that was acknowledged by all, plus one
+	// forgotten is what of a partition may be gone, and what must be.
+	forgotten map[Place]Forgotten
 }
 
 // Begin notes that a record is handed to the client.
@@ -115,11 +122,14 @@ type Tally struct {
 	// Forfeited are records that only their leader had acknowledged (acks=1) and
 	// that are gone: that is allowed.
 	Forfeited int
+	// Aged are acknowledged records that need not be there any more: deleted, or of a
+	// compacted topic.
+	Aged int
 }
 
 func (t Tally) String() string {
-	return fmt.Sprintf("%d records sent, %d acknowledged, %d unanswered, %d reads, %d of acks=1 forfeited",
-		t.Sent, t.Acked, t.Open, t.Read, t.Forfeited)
+	return fmt.Sprintf("%d records sent, %d acknowledged, %d unanswered, %d reads, %d of acks=1 forfeited, %d aged",
+		t.Sent, t.Acked, t.Open, t.Read, t.Forfeited, t.Aged)
 }
 
 // Check returns everything in the history that a cluster which keeps its
@@ -127,7 +137,7 @@ func (t Tally) String() string {
 func (h *History) Check() (Tally, []error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	j := judge{values: map[string]*Send{}, logs: map[Place]map[int64]string{}, places: map[string][]int64{}, kinds: map[string]int{}, numbered: map[numbering][]int64{}}
+	j := judge{values: map[string]*Send{}, logs: map[Place]map[int64]string{}, forgotten: h.forgotten, places: map[string][]int64{}, kinds: map[string]int{}, numbered: map[numbering][]int64{}}
 	for _, s := range h.sends {
 		j.values[s.Value] = s
 	}
@@ -135,6 +145,7 @@ func (h *History) Check() (Tally, []error) {
 	j.readersAdvance(h.reads)
 	j.valuesAreThereOnce()
 	j.ackedIsThere(h.sends, h.reads)
+	j.newestIsThere(h.sends, h.reads)
 	j.orderIsKept(h.sends)
 	j.tally.Read = len(h.reads)
 	return j.tally, j.wrong
@@ -144,9 +155,10 @@ func (h *History) Check() (Tally, []error) {
 const acksAll int16 = -1
 
 type judge struct {
-	values map[string]*Send
-	logs   map[Place]map[int64]string // what was seen where
-	places map[string][]int64         // where a value was seen, each offset once
+	values    map[string]*Send
+	logs      map[Place]map[int64]string // what was seen where
+	places    map[string][]int64         // where a value was seen, each offset once
+	forgotten map[Place]Forgotten
 	// numbered is where a value was seen under one numbering.
 	numbered map[numbering][]int64
 	tally    Tally
@@ -194,7 +206,8 @@ func (j *judge) readersAgree(reads []Read) {
 	}
 }
 
-// readersAdvance checks that each reader saw every offset after its first, in order.
+// readersAdvance checks that each reader saw every offset after its first, in
+// order; of a compacted topic, those that are left.
 func (j *judge) readersAdvance(reads []Read) {
 	type position struct {
 		reader string
@@ -205,7 +218,7 @@ func (j *judge) readersAdvance(reads []Read) {
 		at := position{r.Reader, r.Place}
 		before, begun := last[at]
 		j.must(!begun || r.Offset > before, "back", "%s was given offset %d of %v after %d", r.Reader, r.Offset, r.Place, before)
-		j.must(!begun || r.Offset <= before+1, "skip", "%s was given offset %d of %v after %d", r.Reader, r.Offset, r.Place, before)
+		j.must(!begun || r.Offset <= before+1 || r.Key != "", "skip", "%s was given offset %d of %v after %d", r.Reader, r.Offset, r.Place, before)
 		last[at] = r.Offset
 	}
 }
@@ -230,6 +243,7 @@ func (j *judge) ackedIsThere(sends []*Send, reads []Read) {
 			final[r.Place][r.Offset] = r.Value
 		}
 	}
+	starts := j.startsAreRight(reads)
 	for _, s := range sends {
 		j.tally.Sent++
 		if s.Ended == 0 {
@@ -241,6 +255,8 @@ func (j *judge) ackedIsThere(sends []*Send, reads []Read) {
 		j.tally.Acked++
 		value, there := final[s.Place][s.Offset]
 		switch {
+		case s.Key != "" || s.Offset < starts[s.Place]:
+			j.tally.Aged++
 		case s.Acks == acksAll:
 			j.must(there, "lost", "%q of %s was acknowledged at offset %d of %v, where there is nothing; it was seen at %v",
 				s.Value, s.Producer, s.Offset, s.Place, j.places[s.Value])

@@ -2,6 +2,7 @@ package simulation_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -41,6 +42,18 @@ func (h *tale) reads(reader string, from int64, values ...string) {
 	for i, v := range values {
 		h.Saw(simulation.Read{Reader: reader, Place: orders, Offset: from + int64(i), Value: v, Final: reader == "end"})
 	}
+}
+
+// update sends a record of key k in a compacted topic, a tombstone if its value ends in "!".
+func (h *tale) update(value string, offset int64) {
+	h.beginAs(simulation.Send{Producer: "p", Place: orders, Value: value, Key: "k", Tombstone: strings.HasSuffix(value, "!"), Acks: -1})
+	if offset >= 0 {
+		h.acked(value, offset)
+	}
+}
+
+func (h *tale) finds(offset int64, value string) {
+	h.Saw(simulation.Read{Reader: "end", Place: orders, Offset: offset, Value: value, Key: "k", Final: true})
 }
 
 func TestCheckFinds(t *testing.T) {
@@ -93,6 +106,33 @@ func TestCheckFinds(t *testing.T) {
 			h.put("a", 0)
 			h.reads("end", 0, "a")
 			h.reads("end", 0, "a")
+		},
+		`lost: "b" of p is the newest of "k"`: func(h *tale) {
+			h.update("a", 0)
+			h.update("b", 1)
+		},
+		`resurrected: "a" at offset 0`: func(h *tale) {
+			h.update("a", 0)
+			h.update("b!", 1)
+			h.finds(0, "a")
+		},
+		`lost: "b" of p was acknowledged at offset 1 of orders-0, where there is "c"`: func(h *tale) {
+			h.update("b", 1)
+			h.update("c", -1)
+			h.finds(1, "c")
+		},
+		`undeleted: orders-0 begins at 0`: func(h *tale) {
+			h.Wished(orders, 1)
+			h.Granted(orders, 1)
+			h.put("a", 0)
+			h.reads("end", 0, "a")
+		},
+		`deleted: orders-0 begins at 2`: func(h *tale) {
+			h.Wished(orders, 1)
+			h.put("a", 0)
+			h.put("b", 1)
+			h.put("c", 2)
+			h.reads("end", 2, "c")
 		},
 		// A new leader that lacked a, and gave its offset away.
 		`sent after "b" had been acknowledged at offset 7`: func(h *tale) {
@@ -148,6 +188,31 @@ func TestCheckAllows(t *testing.T) {
 			h.beginAs(simulation.Send{Producer: "p", Place: orders, Value: "a", Acks: -1})
 			h.acked("a", 1)
 			h.reads("end", 0, "a", "a")
+		},
+		"the newest of a key": func(h *tale) {
+			h.update("a", 0)
+			h.update("b", 3)
+			h.finds(3, "b")
+		},
+		"a key that is deleted": func(h *tale) {
+			h.update("a", 0)
+			h.update("b!", 1)
+		},
+		"a key that may be deleted": func(h *tale) {
+			h.update("a", 0)
+			h.update("b!", -1)
+		},
+		"deleted on demand": func(h *tale) {
+			h.Wished(orders, 1)
+			h.put("a", 0)
+			h.put("b", 1)
+			h.reads("end", 1, "b")
+		},
+		"old": func(h *tale) {
+			h.Ages(orders)
+			h.put("a", 0)
+			h.put("b", 1)
+			h.reads("end", 1, "b")
 		},
 		"what only the leader had": func(h *tale) {
 			h.beginAs(simulation.Send{Producer: "p", Place: orders, Value: "a", Acks: 1})

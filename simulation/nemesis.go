@@ -23,14 +23,15 @@ type nemesis struct {
 
 	wg sync.WaitGroup
 
-	mu    sync.Mutex
-	busy  map[string]bool // nodes to which something is being done
-	lossy map[int32]int64 // brokers that may have lost records, and their epoch then
-	done  []string        // the schedule
+	mu     sync.Mutex
+	busy   map[string]bool // nodes to which something is being done
+	lossy  map[int32]int64 // brokers that may have lost records, and their epoch then
+	rotten map[int32]bool  // brokers whose disk was damaged; it may be found much later
+	done   []string        // the schedule
 }
 
 func newNemesis(r *run) *nemesis {
-	n := &nemesis{run: r, rng: rand.New(rand.NewPCG(r.plan.Seed, 2)), busy: map[string]bool{}, lossy: map[int32]int64{}}
+	n := &nemesis{run: r, rng: rand.New(rand.NewPCG(r.plan.Seed, 2)), busy: map[string]bool{}, lossy: map[int32]int64{}, rotten: map[int32]bool{}}
 	for _, f := range menu {
 		if slices.Contains(r.plan.Faults, f.name) {
 			n.menu = append(n.menu, f)
@@ -88,7 +89,7 @@ func (n *nemesis) mayLose(brokers ...int32) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for id, epoch := range n.lossy {
-		if whole(s, id, epoch) {
+		if whole(s, id, epoch) && !n.rotten[id] {
 			delete(n.lossy, id)
 		}
 	}

@@ -22,12 +22,14 @@ type Plan struct {
 	SnapshotEvery         int
 	// Synced has every append synced before anybody is told of it, so that power
 	// loss loses nothing.
-	Synced    bool
-	Producers []Producer
-	Readers   int
-	Faults    []string // by name: a random part of all that there are
-	Every     time.Duration
-	Length    time.Duration
+	Synced bool
+	// CleanEvery and ForgetEvery are how often the brokers compact, and delete old segments.
+	CleanEvery, ForgetEvery time.Duration
+	Producers               []Producer
+	Readers                 int
+	Faults                  []string // by name: a random part of all that there are
+	Every                   time.Duration
+	Length                  time.Duration
 }
 
 // A Topic is written to by all producers.
@@ -36,6 +38,12 @@ type Topic struct {
 	Partitions int32
 	RF, MinISR int
 	Segment    int // bytes
+	// Keys is how many keys a compacted topic has; 0: it is not compacted.
+	Keys      int
+	Tombstone time.Duration // delete.retention.ms
+	// Forgets says that records may be deleted, by their age or at somebody's wish.
+	Forgets   bool
+	Retention time.Duration // 0: for ever
 }
 
 // A Producer is one client that writes.
@@ -89,7 +97,24 @@ func FromSeed(seed uint64) Plan {
 			p.Faults = append(p.Faults, f.name)
 		}
 	}
+	p.age(rand.New(rand.NewPCG(seed, 5)))
 	return p
+}
+
+// age draws how the topics lose their old records.
+func (p *Plan) age(r *rand.Rand) {
+	p.CleanEvery, p.ForgetEvery = millis(r, 30, 2000), millis(r, 100, 2000)
+	for i := range p.Topics {
+		if t := &p.Topics[i]; r.IntN(3) == 0 {
+			t.Forgets, t.Retention = true, pick(r, 0, millis(r, 4000, 20_000))
+		}
+	}
+	if r.IntN(2) == 0 {
+		p.Topics = append(p.Topics, Topic{
+			Name: "keys", Partitions: int32(1 + r.IntN(2)), RF: 3, MinISR: pick(r, 1, 2, 2, 2, 3), Segment: 1 << (12 + r.IntN(3)),
+			Keys: 1 + r.IntN(30), Tombstone: millis(r, 100, 20_000),
+		})
+	}
 }
 
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
@@ -108,12 +133,19 @@ func (p Plan) options() []brokersim.Option {
 		brokersim.Seed(p.Seed), brokersim.Brokers(p.Brokers), brokersim.Coordinators(p.Coordinators),
 		brokersim.SnapshotEvery(p.SnapshotEvery), brokersim.EventCapacity(1 << 15),
 		brokersim.BrokerConfig(ms("broker.session.timeout.ms", p.Session), ms("broker.heartbeat.interval.ms", p.Heartbeat),
-			ms("replica.lag.time.max.ms", p.Lag), ms("replica.fetch.wait.max.ms", p.FetchWait), "auto.create.topics.enable=false"),
+			ms("replica.lag.time.max.ms", p.Lag), ms("replica.fetch.wait.max.ms", p.FetchWait), "auto.create.topics.enable=false",
+			ms("log.cleaner.backoff.ms", p.CleanEvery), ms("log.retention.check.interval.ms", p.ForgetEvery)),
 	}
 	for _, t := range p.Topics {
 		cfg := []string{fmt.Sprintf("min.insync.replicas=%d", t.MinISR), fmt.Sprintf("segment.bytes=%d", t.Segment)}
 		if p.Synced {
 			cfg = append(cfg, "flush.messages=1")
+		}
+		if t.Keys > 0 {
+			cfg = append(cfg, "cleanup.policy=compact", ms("delete.retention.ms", t.Tombstone))
+		}
+		if t.Retention > 0 {
+			cfg = append(cfg, ms("retention.ms", t.Retention))
 		}
 		opts = append(opts, brokersim.Topic(t.Name, int(t.Partitions), t.RF, cfg...))
 	}
@@ -133,9 +165,14 @@ func (p Plan) spare() int {
 
 // powerIsHarmless reports whether power may fail everywhere at once. Though no
 // record is lost then, who lost power leaves every ISR and ELR, and it is up to the
-// last known leader to go on: if its disk may be wiped too, both must be counted.
+// last known leader to go on: if its disk may be wiped or rot too, both must be counted.
 func (p Plan) powerIsHarmless() bool {
-	return p.Synced && !slices.Contains(p.Faults, "wipe")
+	return p.Synced && !slices.Contains(p.Faults, "wipe") && !slices.Contains(p.Faults, "rot")
+}
+
+// topic returns the topic with that name.
+func (p Plan) topic(name string) Topic {
+	return p.Topics[slices.IndexFunc(p.Topics, func(t Topic) bool { return t.Name == name })]
 }
 
 // places are all partitions.

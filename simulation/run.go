@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/brokersim/brokersim"
 	"github.com/brokersim/brokersim/brokertest"
 	"github.com/brokersim/brokersim/event"
@@ -76,6 +78,14 @@ func (r *run) play(s *stage) {
 	r.cluster = brokertest.Start(s, r.plan.options()...)
 	r.begun = time.Now()
 	r.nemesis = newNemesis(r)
+	for _, at := range r.plan.places() {
+		if t := r.plan.topic(at.Topic); t.Forgets {
+			r.history.Wished(at, 0)
+			if t.Retention > 0 {
+				r.history.Ages(at)
+			}
+		}
+	}
 	ctx, cancel := context.WithTimeout(s.Context(), r.plan.Length)
 	defer cancel()
 	watching, stop := context.WithCancel(s.Context())
@@ -88,14 +98,16 @@ func (r *run) play(s *stage) {
 		producers.Go(func() { r.produce(ctx, i, w) })
 	}
 	all.Go(func() { s.play(func() { (&watch{run: r, seen: map[Place]*memory{}}).until(watching) }) })
+	all.Go(func() { r.nemesis.nurse(watching) })
 	r.nemesis.rage(ctx)
 	r.heal()
 	r.become(brokersim.FullISR())
 	producers.Wait()
 	r.become(level())
+	r.finish()
 	stop()
 	all.Wait()
-	r.finish()
+	r.cluster.CheckInvariants()
 }
 
 // heal ends every fault. The nemesis has started whatever it stopped; what failed
@@ -108,7 +120,7 @@ func (r *run) heal() {
 		}
 	}
 	for _, b := range r.cluster.Brokers() {
-		if !b.Process().Up() {
+		if !b.Process().Up() && !r.nemesis.isRotten(b.ID()) {
 			r.wrong("%s is %s although nobody stopped it", b.Name(), b.Process())
 		}
 	}
@@ -123,22 +135,48 @@ func (r *run) become(cond brokersim.Cond) {
 	}
 }
 
-// finish reads everything back.
+// finish reads everything back, up to a last record of each partition.
 func (r *run) finish() {
-	s := r.cluster.Snapshot()
-	ends := map[Place]int64{}
-	for _, p := range s.Partitions {
-		ends[Place{p.Topic, p.Partition}] = p.HighWatermark
-	}
+	ends := r.last()
 	for i := range 2 {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		r.follow(ctx, fmt.Sprintf("final reader %d", i), ends)
+		for n := 0; !r.follow(ctx, fmt.Sprintf("final reader %d.%d", i, n), ends) && ctx.Err() == nil; n++ {
+		}
 		if ctx.Err() != nil {
 			r.wrong("final reader %d has not reached the ends %v after %v", i, ends, patience)
 		}
 		cancel()
 	}
-	r.cluster.CheckInvariants()
+}
+
+// last writes one more record to each partition, with a key of its own, so that
+// nothing that ages takes it away. It returns the ends behind them.
+func (r *run) last() map[Place]int64 {
+	ends := map[Place]int64{}
+	cl, err := kgo.NewClient(r.clientOptions(kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	if err != nil {
+		r.wrong("client: %v", err)
+		return ends
+	}
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for _, at := range r.plan.places() {
+		s := Send{Producer: "last", Place: at, Value: fmt.Sprint("last/", at), Acks: acksAll, Idempotent: true}
+		record := &kgo.Record{Topic: at.Topic, Partition: at.Partition, Key: []byte(s.Value)}
+		if r.plan.topic(at.Topic).Keys > 0 {
+			s.Key, record.Value = s.Value, []byte("x")
+			record.Headers = []kgo.RecordHeader{{Key: "value", Value: []byte(s.Value)}}
+		}
+		begun := r.history.Begin(s)
+		if err := cl.ProduceSync(ctx, record).FirstErr(); err != nil {
+			r.wrong("a last record for %v: %v", at, err)
+			continue
+		}
+		r.history.Acked(begun, record.Offset)
+		ends[at] = record.Offset + 1
+	}
+	return ends
 }
 
 // wrong notes that something is, and the first time what the cluster looked like.

@@ -21,6 +21,7 @@ type wish struct {
 	recovered bool    // the leader has recovered from an unclean election
 	preferred bool    // move the leadership to the preferred replica if it may lead
 	unclean   bool    // as rules.unclean, this time only
+	settles   bool    // the partition epoch rises even if nothing else changes
 }
 
 // keep is the wish for nothing but an election where there is no leader.

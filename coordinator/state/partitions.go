@@ -8,7 +8,10 @@ import (
 	"github.com/brokersim/brokersim/metadata"
 )
 
-// apply carries out what a leader asks for its partitions, each by itself.
+// apply carries out what a leader asks for its partitions, each by itself. Each
+// change that is taken raises the partition epoch, so that no other one made from
+// the same state can be taken any more: with the ISR that there is a leader settles
+// what became of one that it is in doubt about.
 func (c AlterPartitions) apply(w *work) {
 	if _, ok := w.current(c.Broker, c.BrokerEpoch); !ok {
 		return
@@ -27,7 +30,7 @@ func (c AlterPartitions) alter(w *work, change PartitionChange) PartitionResult 
 		res.Err = fmt.Errorf("%s-%d: %w", t.Name, change.Partition, err)
 		return res
 	}
-	w.change(t, change.Partition, w.rules(t), wish{isr: members(change.ISR), lost: metadata.NoLeader, recovered: change.Recovered})
+	w.change(t, change.Partition, w.rules(t), wish{isr: members(change.ISR), lost: metadata.NoLeader, recovered: change.Recovered, settles: true})
 	res.State = w.partition(t, change.Partition)
 	return res
 }

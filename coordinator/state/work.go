@@ -75,7 +75,7 @@ func (w *work) change(t *metadata.Topic, i int32, r rules, a wish) bool {
 	id := metadata.TopicPartition{Topic: t.ID, Partition: i}
 	old := w.partition(t, i)
 	next, why := r.decide(old, a)
-	if same(old, next) {
+	if same(old, next) && !a.settles {
 		return false
 	}
 	next.PartitionEpoch++
