@@ -100,10 +100,12 @@ var words = map[Kind]func(Event) string{
 	ISRGrown:           isrChanged("grows", "joined", "in"),
 	ELRChanged:         elrChanged,
 
-	GroupRebalancing:    groupRebalancing,
-	GroupMemberJoined:   func(e Event) string { return fmt.Sprintf("%s: %v is a member", e.group(), e.get("member")) },
-	GroupMemberLeft:     func(e Event) string { return fmt.Sprintf("%s: %v leaves", e.group(), e.get("member")) },
-	GroupMemberExpired:  func(e Event) string { return fmt.Sprintf("%s: %v is removed: it %v", e.group(), e.get("member"), e.get("why")) },
+	GroupRebalancing:  groupRebalancing,
+	GroupMemberJoined: func(e Event) string { return fmt.Sprintf("%s: %v is a member", e.group(), e.get("member")) },
+	GroupMemberLeft:   func(e Event) string { return fmt.Sprintf("%s: %v leaves", e.group(), e.get("member")) },
+	GroupMemberExpired: func(e Event) string {
+		return fmt.Sprintf("%s: %v is removed: it %v", e.group(), e.get("member"), e.get("why"))
+	},
 	GroupMemberReplaced: groupMemberReplaced,
 	GroupGeneration:     groupGeneration,
 	GroupStable: func(e Event) string {
