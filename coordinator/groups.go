@@ -22,7 +22,7 @@ type groups struct {
 	a    *active
 	in   chan groupRequest
 	out  chan outcome
-	over chan struct{} // closed when run has ended and everybody is answered
+	over chan struct{} // closed when run has ended: who waits is answered ErrNotCoordinator then
 	poke chan struct{} // one slot: there are signs
 
 	mu    sync.Mutex // a leaf; of signs
@@ -106,7 +106,6 @@ func (t *groups) alive(broker int32, now time.Time) {
 // run owns the machines until the term ends.
 func (t *groups) run() {
 	defer close(t.over)
-	defer t.closeAll()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	im, news := t.a.n.history.watch()
@@ -206,13 +205,6 @@ func (t *groups) answer(answers []consumergroup.Answer) {
 			delete(t.waiters, a.To)
 			w <- a
 		}
-	}
-}
-
-// closeAll answers everybody: this node decides no more.
-func (t *groups) closeAll() {
-	for _, m := range t.machines {
-		t.answer(m.group.Close(metadata.ErrNotCoordinator))
 	}
 }
 

@@ -48,7 +48,7 @@ type Conn struct {
 	pen     chan struct{}  // one slot: whoever writes
 	apart   chan struct{}  // a slot for each reply that is out of the order
 	waiting sync.WaitGroup // for those
-	last    atomic.Bool // no further reply will come
+	last    atomic.Bool    // no further reply will come
 }
 
 // A parting is the time that is left after the client's end.

@@ -34,6 +34,9 @@
 //     ELR. A clean one proves itself by the epoch that it left on disk, unless it was
 //     unfenced under a later one.
 //
+//   - Of groups the command holds the decision itself, made on the active coordinator: here it
+//     is only compared and set, and kept within bounds (groups.go).
+//
 // # Elections
 //
 // A leader that may stay, stays. Otherwise, in the order of the replicas:
