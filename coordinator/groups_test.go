@@ -16,9 +16,13 @@ import (
 	"github.com/brokersim/brokersim/wire"
 )
 
-// inGroups starts three nodes and brokers, the first of which leads __consumer_offsets.
+// inGroups starts three nodes and two brokers, the first of which leads __consumer_offsets.
 func inGroups(t *testing.T, story func(r *rig, bs []*relaying), kv ...string) {
-	bubble(t, 3, func(t *testing.T, r *rig) {
+	inGroupsOf(t, 3, story, kv...)
+}
+
+func inGroupsOf(t *testing.T, nodes int32, story func(r *rig, bs []*relaying), kv ...string) {
+	bubble(t, nodes, func(t *testing.T, r *rig) {
 		r.config.GroupInitialDelay = 3 * time.Second
 		r.startAll()
 		var bs []*relaying
@@ -308,5 +312,33 @@ func TestManyGroups(t *testing.T) {
 		time.Sleep(8 * time.Second)
 		require.Len(t, r.happened(event.GroupMemberExpired), len(ms))
 		r.requireLevel()
+	})
+}
+
+// The only node sleeps: its members could not be heard, and nobody is late.
+func TestTheNodesOwnSleepExpiresNobody(t *testing.T) {
+	inGroupsOf(t, 1, func(r *rig, bs []*relaying) {
+		ms := stable(bs[0], "billing", "a-1", "b-1")
+		r.gates[1].Pause()
+		time.Sleep(20 * time.Second)
+		r.gates[1].Resume()
+		time.Sleep(time.Second)
+		require.Empty(t, r.happened(event.GroupMemberExpired))
+		require.NoError(t, ms[0].heartbeat())
+		require.NoError(t, ms[1].heartbeat())
+	})
+}
+
+// A group that is too large is refused, and the next members find it as if nobody had asked.
+func TestAGroupThatIsTooLargeIsRefused(t *testing.T) {
+	inGroups(t, func(r *rig, bs []*relaying) {
+		req := kmsg.NewPtrJoinGroupRequest()
+		req.Version, req.Group, req.SessionTimeoutMillis, req.RebalanceTimeoutMillis, req.ProtocolType = 3, "billing", 6000, 6000, "consumer"
+		req.Protocols = []kmsg.JoinGroupRequestProtocol{{Name: "range", Metadata: make([]byte, metadata.MaxGroupFacts+1)}}
+		resp := bs[0].ask(bs[0].ctx, req, "large").(*kmsg.JoinGroupResponse)
+		require.ErrorIs(t, wire.Err(resp.ErrorCode), metadata.ErrUnknownServer)
+		ms := stable(bs[0], "billing", "a-1")
+		require.Len(t, r.facts("billing").Members, 1)
+		require.NoError(t, ms[0].leave())
 	})
 }
