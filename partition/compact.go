@@ -73,7 +73,7 @@ func (c *Cleaner) Compact(l *Log, now time.Time, how Compaction) (Compacted, err
 	if err != nil || job.done.From == job.end {
 		return job.done, err
 	}
-	if err := job.run(); err != nil {
+	if err := errors.Join(job.run(), job.proveAnew()); err != nil {
 		return job.done, job.explain(err)
 	}
 	job.done.To = job.mapped
@@ -89,6 +89,8 @@ type compaction struct {
 	end      int64      // where they end
 	mapped   int64      // up to where keys are known
 	cuts     uint64     // what Log.cuts is unless somebody else changes the log
+	proof    snapshot   // what was proven before the first swap
+	proven   int64      // up to this offset; 0: nothing was, or it still is
 	done     Compacted
 }
 

@@ -103,6 +103,8 @@
 // Open reads everything. What lies above the recovery point is always read.
 //
 // Truncate and Reset remove the snapshots above the cut, durably, before they cut.
+// A compaction removes all of them before it replaces a segment and writes the newest
+// anew when it is done: only damage makes a segment differ from what is said of it.
 // The epochs are in the snapshot and in the batches behind it; the checkpoint of them
 // is compared and replaced, and only tells what a log without records had. A producer
 // is remembered after retention has taken its records, until it expires.

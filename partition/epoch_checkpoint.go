@@ -74,6 +74,8 @@ func (l *Log) restoreEpochs(found epochStarts) error {
 	kept, ok := decodeEpochs(b)
 	start, end := l.start.Load(), l.end.Load()
 	switch {
+	case start < end && ok && l.gaps.Load():
+		found = found.refinedBy(kept).truncateFromEnd(end)
 	case start < end:
 		found = found.truncateFromEnd(end)
 	case ok && start > 0:

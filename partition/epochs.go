@@ -86,6 +86,22 @@ func (e epochStarts) truncateFromStart(offset int64) epochStarts {
 	return e
 }
 
+// refinedBy is for a log in which offsets are missing: an epoch began where kept says, the
+// checkpoint, although a compaction has taken its first batches, or all of them. If a
+// batch contradicts the checkpoint only the batches are believed.
+func (e epochStarts) refinedBy(kept epochStarts) epochStarts {
+	for _, s := range e {
+		i, found := slices.BinarySearchFunc(kept, s.Offset, func(k EpochStart, offset int64) int { return cmp.Compare(k.Offset, offset) })
+		if !found {
+			i--
+		}
+		if i < 0 || kept[i].Epoch != s.Epoch {
+			return e
+		}
+	}
+	return kept
+}
+
 // endOffsetFor answers OffsetForLeaderEpoch (KIP-279): the largest known epoch not
 // above the one asked for, and its end. logEnd is the end of the latest.
 func (e epochStarts) endOffsetFor(epoch int32, logEnd int64) EpochEnd {

@@ -187,9 +187,6 @@ func TestKafkasTimesAreFound(t *testing.T) {
 // has no records, and Kafka forgets it when it starts again.
 func TestKafkasEpochsAreKnown(t *testing.T) {
 	forEachKafkaLog(t, func(t *testing.T, disk vfs.FS, k kafkaLog) {
-		if k.compacted() {
-			t.Skip("where an epoch began is not in the log any more, and its checkpoint is not believed")
-		}
 		b, err := os.ReadFile(filepath.Join(k.dir, "leader-epoch-checkpoint"))
 		require.NoError(t, err)
 		var want []partition.EpochStart

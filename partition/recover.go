@@ -40,8 +40,10 @@ type recovery struct {
 
 	header [HeaderSize]byte // scratch
 
-	point int64    // recovery point; 0: everything is read
-	proof snapshot // the one at point
+	point  int64    // recovery point; 0: everything is read
+	proof  snapshot // the one at point
+	sealed int      // segments of the proof that were found, up to now
+	hole   int64    // base of the first that is not what the proof says; noOffset: none
 
 	// The newest snapshot that proves nothing, as Kafka writes them, and its offset.
 	kafka   map[int64]*producer
@@ -65,7 +67,7 @@ func (l *Log) recover() (Recovery, error) {
 		return Recovery{}, err
 	}
 	l.snapshots = files.snapshots
-	r := &recovery{log: l, gaps: l.gaps.Load()}
+	r := &recovery{log: l, gaps: l.gaps.Load(), hole: noOffset}
 	defer func() { l.segments.Store(&r.segments) }()
 	if err := r.choose(files.segments); err != nil {
 		return Recovery{}, l.storage("read a snapshot", err)
@@ -76,7 +78,7 @@ func (l *Log) recover() (Recovery, error) {
 		l.segments.Store(&r.segments)
 		l.closeSegments()
 		l.producers = producers{}
-		r = &recovery{log: l, gaps: r.gaps, stream: r.stream, kafka: r.kafka, kafkaAt: r.kafkaAt}
+		r = &recovery{log: l, gaps: r.gaps, hole: r.hole, stream: r.stream, kafka: r.kafka, kafkaAt: r.kafkaAt}
 		err = r.run(files.segments)
 	}
 	if err == nil {
@@ -120,7 +122,7 @@ func (r *recovery) open(base int64, following []int64) (intact bool, err error) 
 	switch {
 	case base < r.next:
 		why = "it begins below the end of the segment before"
-	case base > r.next && !r.gaps:
+	case base > r.next && !r.gaps, r.point == 0 && r.hole != noOffset && base > r.hole:
 		why = "the records before it are missing"
 	}
 	if why != "" {

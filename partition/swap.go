@@ -35,6 +35,9 @@ func (c *compaction) swap(fresh *segment, group []*segment) error {
 	if err == nil {
 		err = l.noteGaps()
 	}
+	if err == nil {
+		err = c.disprove()
+	}
 	if err != nil {
 		fresh.close()
 		removeCleaned(l.fs, l.dir, fresh.base)

@@ -20,6 +20,7 @@ func (r *recovery) choose(bases []int64) error {
 		case ok && s.proof:
 			r.point, r.proof, r.epochs = at, s, s.epochs
 			l.producers.byID = s.producers
+			r.proof.seals = slices.DeleteFunc(s.seals, func(x seal) bool { return len(bases) > 0 && x.base < bases[0] })
 			return nil
 		case ok && r.kafka == nil:
 			r.kafka, r.kafkaAt = s.producers, at
@@ -30,18 +31,21 @@ func (r *recovery) choose(bases []int64) error {
 
 // trust looks whether a segment is what the snapshot says. It returns the position
 // up to which its batches need not be read: 0 if all must be, because the snapshot
-// does not know them, a compaction has replaced them, or an index is to be made
-// anew.
+// does not know them or an index is to be made anew.
 func (r *recovery) trust(s *segment) (from int64, err error) {
 	i, found := slices.BinarySearchFunc(r.proof.seals, s.base, compareSeal)
 	if !found {
 		return 0, r.forgetIndexes(s)
 	}
+	if i > r.sealed {
+		return 0, r.disproved(r.proof.seals[r.sealed]) // its segment is missing
+	}
 	known, last := r.proof.seals[i], i+1 == len(r.proof.seals)
 	size := s.size.Load()
 	if size < known.size || size > known.size && !last {
-		return 0, r.replaced(s)
+		return 0, r.disproved(known)
 	}
+	r.sealed++
 	if ok, err := s.loadIndexes(known); !ok || err != nil {
 		return 0, err
 	}
@@ -50,7 +54,7 @@ func (r *recovery) trust(s *segment) (from int64, err error) {
 		return 0, err
 	}
 	if !fits || last && (next > r.point || next < r.point && !r.gaps) {
-		return 0, r.replaced(s)
+		return 0, r.disproved(known)
 	}
 	if r.next = next; last {
 		r.next = r.point // behind the last batch, offsets may be missing too
@@ -59,16 +63,16 @@ func (r *recovery) trust(s *segment) (from int64, err error) {
 	return known.size, nil
 }
 
-func compareSeal(x seal, base int64) int { return cmp.Compare(x.base, base) }
-
-// replaced is the answer to a segment whose batches are others than the snapshot
-// knows: a compaction's, perhaps.
-func (r *recovery) replaced(s *segment) error {
-	if !r.gaps {
-		return errDisproved
+// disproved notes the first segment that is not what the snapshot says. In a log with gaps
+// no missing offset tells that a segment is shorter than it was, or gone.
+func (r *recovery) disproved(known seal) error {
+	if r.gaps {
+		r.hole = known.base
 	}
-	return r.forgetIndexes(s)
+	return errDisproved
 }
+
+func compareSeal(x seal, base int64) int { return cmp.Compare(x.base, base) }
 
 // forgetIndexes empties the indexes of a segment that is about to be read whole.
 func (r *recovery) forgetIndexes(s *segment) error {
