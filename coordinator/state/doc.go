@@ -19,27 +19,20 @@
 //
 //   - Decide at apply time. Nothing is decided before an entry is committed, so there
 //     is no moment between check and act. The brokers see the deltas and elect nothing.
-//
 //   - A command names the epoch that it presumes. If that is over, nothing happens: a
 //     fencing that comes late cannot hit the broker's next process.
-//
 //   - One command may change ten thousand partitions: the death of a broker is one
 //     entry, and takes about ten milliseconds.
-//
 //   - Every change of a partition raises its partition epoch by one; a new leader, or
 //     none, raises the leader epoch too. What changes nothing raises nothing.
-//
 //   - A broker that is fenced or shutting down is in no ISR and leads nothing. So a
 //     partition has a leader exactly while its ISR has a member.
-//
 //   - Who leaves the ISR while it is below min ISR stays eligible (ELR, KIP-966). The
 //     high watermark stands still below min ISR, so the eligible hold everything that
 //     was committed. With min ISR members in sync the ELR is empty.
-//
 //   - A restart that may have lost data ends membership: the broker leaves every ISR and
 //     ELR. A clean one proves itself by the epoch that it left on disk, unless it was
 //     unfenced under a later one.
-//
 //   - Of groups the command holds the decision itself, made on the active coordinator: here it
 //     is only compared and set, and kept within bounds (groups.go).
 //
