@@ -61,9 +61,9 @@ func (g *ClassicGroup) next() (first time.Time) {
 
 // sessionEnded removes a member that was silent for too long.
 func (g *ClassicGroup) sessionEnded(m *member) {
-	g.remove(m)
+	g.remove(Silent, m)
 	if g.state == Stable || g.state == CompletingRebalance {
-		g.prepareRebalance()
+		g.prepareRebalance(Silent, m.ID)
 		return
 	}
 	g.completeIfJoined()
@@ -80,7 +80,7 @@ func (g *ClassicGroup) syncTimedOut() {
 		}
 	}
 	if len(gone) > 0 {
-		g.remove(gone...)
-		g.prepareRebalance()
+		g.remove(Unsynced, gone...)
+		g.prepareRebalance(Unsynced, gone[0].ID)
 	}
 }

@@ -84,8 +84,13 @@ type Fact interface {
 // so a group is written as a whole.
 type Formed struct{ ClassicFacts }
 
-// Rebalancing: the generation is over, members are to join.
-type Rebalancing struct{ ProtocolType string }
+// Rebalancing: the generation is over, members are to join. Why and Member, who is
+// behind it or "", are for people.
+type Rebalancing struct {
+	ProtocolType string
+	Why          Reason
+	Member       string
+}
 
 // Assigned: the group leader has assigned; the generation is Stable.
 type Assigned struct{ Assignments []Assignment }
@@ -97,10 +102,12 @@ type Replaced struct {
 	New Member
 }
 
-// Removed: these are members no more; Leader is the group leader among the rest.
+// Removed: these are members no more; Leader is the group leader among the rest. Why
+// is for people.
 type Removed struct {
 	Members []string
 	Leader  string
+	Why     Reason
 }
 
 // Deleted: the group is no more.

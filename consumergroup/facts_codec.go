@@ -63,6 +63,8 @@ func encodeFact(e *metadata.Encoder, f Fact) {
 		encodeList(e, f.Members, encodeMember)
 	case Rebalancing:
 		e.String(f.ProtocolType)
+		e.Byte(byte(f.Why))
+		e.String(f.Member)
 	case Assigned:
 		encodeList(e, f.Assignments, func(e *metadata.Encoder, a Assignment) {
 			e.String(a.Member)
@@ -74,6 +76,7 @@ func encodeFact(e *metadata.Encoder, f Fact) {
 	case Removed:
 		encodeList(e, f.Members, (*metadata.Encoder).String)
 		e.String(f.Leader)
+		e.Byte(byte(f.Why))
 	}
 }
 
@@ -85,7 +88,7 @@ func decodeFact(d *metadata.Decoder) Fact {
 			Since: d.Int(), Members: metadata.List(d, 9, decodeMember),
 		}}
 	case tagRebalancing:
-		return Rebalancing{d.String()}
+		return Rebalancing{d.String(), decodeReason(d), d.String()}
 	case tagAssigned:
 		return Assigned{metadata.List(d, 2, func(d *metadata.Decoder) Assignment {
 			return Assignment{d.String(), decodeOpaque(d)}
@@ -93,7 +96,7 @@ func decodeFact(d *metadata.Decoder) Fact {
 	case tagReplaced:
 		return Replaced{d.String(), decodeMember(d)}
 	case tagRemoved:
-		return Removed{metadata.List(d, 1, (*metadata.Decoder).String), d.String()}
+		return Removed{metadata.List(d, 1, (*metadata.Decoder).String), d.String(), decodeReason(d)}
 	case tagDeleted:
 		return Deleted{}
 	default:
@@ -133,6 +136,14 @@ func decodeState(d *metadata.Decoder) State {
 		d.Fail("%d is no state of a group", s)
 	}
 	return s
+}
+
+func decodeReason(d *metadata.Decoder) Reason {
+	r := Reason(d.Byte())
+	if int(r) >= len(reasons) {
+		d.Fail("%d is no reason", r)
+	}
+	return r
 }
 
 func decodeTimeout(d *metadata.Decoder) time.Duration {

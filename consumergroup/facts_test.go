@@ -17,14 +17,14 @@ func someFacts() []Fact {
 		Assignment: strings.Repeat("x", metadata.MaxString),
 	}
 	return []Fact{
-		Rebalancing{"consumer"},
+		Rebalancing{"consumer", Returns, "a-1"},
 		Formed{ClassicFacts{
 			State: CompletingRebalance, Generation: 7, ProtocolType: "consumer", Protocol: "range", Leader: "a-1", Since: 12345,
 			Members: []Member{{ID: "a-1"}, b},
 		}},
 		Assigned{[]Assignment{{"a-1", "0,1"}, {"b-1", ""}}},
 		Replaced{"a-1", Member{ID: "a-2"}},
-		Removed{[]string{"b-1"}, "a-2"},
+		Removed{[]string{"b-1"}, "a-2", Silent},
 		Deleted{},
 	}
 }

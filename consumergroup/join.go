@@ -86,7 +86,7 @@ func (g *ClassicGroup) hasRoom(id string) bool {
 func (g *ClassicGroup) turnAway(id string) {
 	g.dropPending(id)
 	if m := g.byID[id]; m != nil {
-		g.remove(m)
+		g.remove(NoRoom, m)
 	}
 	g.completeIfJoined()
 }
@@ -113,7 +113,7 @@ func (g *ClassicGroup) add(r Join, id string) {
 	m.ID, m.Instance, m.ClientID, m.ClientHost = id, r.Instance, r.ClientID, r.ClientHost
 	g.insert(m)
 	g.update(m, r)
-	g.rebalance()
+	g.rebalance(Joins, m.ID)
 }
 
 // update takes what a Join says of its member, and has the Join wait. An earlier
@@ -137,7 +137,7 @@ func (g *ClassicGroup) rejoin(r Join, m *member) {
 		g.answer(r.Token, nil, g.joined(m, g.state == CompletingRebalance))
 	default:
 		g.update(m, r)
-		g.rebalance()
+		g.rebalance(Changes, m.ID)
 	}
 }
 

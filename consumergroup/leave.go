@@ -26,9 +26,9 @@ func (g *ClassicGroup) leave(r Leave) {
 		results = append(results, LeaveResult{who, err})
 	}
 	if len(gone) > 0 {
-		g.remove(gone...)
+		g.remove(Leaves, gone...)
 		if g.state == Stable || g.state == CompletingRebalance {
-			g.prepareRebalance()
+			g.prepareRebalance(Leaves, gone[0].ID)
 		}
 	}
 	g.completeIfJoined()

@@ -47,7 +47,7 @@ func (g *ClassicGroup) insert(m *member) {
 
 // remove takes members out and answers them if they wait; if the group leader
 // is among them, the eldest of the rest leads. What was a fact is recorded.
-func (g *ClassicGroup) remove(gone ...*member) {
+func (g *ClassicGroup) remove(why Reason, gone ...*member) {
 	var known []string
 	for _, m := range gone {
 		g.dismissMember(m, metadata.ErrUnknownMemberID)
@@ -64,7 +64,7 @@ func (g *ClassicGroup) remove(gone ...*member) {
 		}
 	}
 	if known != nil {
-		g.record(Removed{Members: known, Leader: g.leader})
+		g.record(Removed{Members: known, Leader: g.leader, Why: why})
 	}
 }
 

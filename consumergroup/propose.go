@@ -142,6 +142,6 @@ func (g *ClassicGroup) restart(now time.Time) {
 	case g.state == CompletingRebalance:
 		g.syncDeadline = g.now.Add(g.rebalanceTimeout())
 	case g.state == Stable && len(g.members) > g.config.MaxSize:
-		g.prepareRebalance() // group.max.size has been lowered
+		g.prepareRebalance(NoRoom, "") // group.max.size has been lowered
 	}
 }

@@ -10,20 +10,20 @@ import (
 )
 
 // rebalance begins a rebalance, or sees whether the one under way can end.
-func (g *ClassicGroup) rebalance() {
+func (g *ClassicGroup) rebalance(why Reason, who string) {
 	if g.state == PreparingRebalance {
 		g.completeIfJoined()
 		return
 	}
-	g.prepareRebalance()
+	g.prepareRebalance(why, who)
 }
 
 // prepareRebalance ends the generation: everybody is to join. The first members of an
 // empty group get group.initial.rebalance.delay.ms to gather.
-func (g *ClassicGroup) prepareRebalance() {
+func (g *ClassicGroup) prepareRebalance(why Reason, who string) {
 	g.initial = g.state == Empty
 	g.state, g.syncDeadline = PreparingRebalance, time.Time{}
-	g.record(Rebalancing{g.protocolType})
+	g.record(Rebalancing{g.protocolType, why, who})
 	for _, m := range g.members {
 		m.unsynced = false
 		if m.sync != 0 {
@@ -93,7 +93,7 @@ func (g *ClassicGroup) complete() {
 	g.joinDeadline = time.Time{}
 	late := slices.Collect(g.late())
 	if guard.JoinBarrier.Holds() && len(late) > 0 {
-		g.remove(late...)
+		g.remove(Late, late...)
 	}
 	if !g.leaderJoined() && len(g.members) > 0 {
 		// Only static members are left, and none of them is here: their sessions decide. (Not

@@ -20,7 +20,7 @@ func (g *ClassicGroup) joinStatic(r Join) {
 	m := g.replace(old, r)
 	if g.state != Stable || g.vote() != g.protocol {
 		// In CompletingRebalance, too: the group leader may be assigning to the old member id just now.
-		g.rebalance()
+		g.rebalance(Returns, m.ID)
 		return
 	}
 	reply := g.returning(m, r.SkipsAssignment)

@@ -21,13 +21,14 @@ import (
 // the brokers and the connections that they come by. A node that is deposed drops it
 // all, and whoever comes next begins anew with full sessions.
 //
-// Its goroutines: watch, and one for each broker that is being dialled back or
-// fenced. stop joins them.
+// Its goroutines: watch, that of the groups, one for each broker that is being dialled
+// back or fenced, and one for each change of a group that is under way. stop joins them.
 type active struct {
 	n      *Node
 	term   uint64
 	ctx    context.Context // ends with the term
 	cancel context.CancelFunc
+	groups *groups
 
 	mu       sync.Mutex // a leaf
 	stopped  bool
@@ -54,6 +55,7 @@ func newActive(n *Node, turn context.Context, term uint64, now time.Time) *activ
 	}
 	a.ctx, a.cancel = context.WithCancel(turn)
 	im, newest := n.history.latest()
+	a.groups = newGroups(a)
 	a.sessions.note(newest, now)
 	for _, b := range im.Brokers() {
 		if !b.Fenced {

@@ -72,6 +72,39 @@
 // registration. A broker that wants to shut down is told so only when it leads
 // nothing and every active broker has applied the change that took its last leadership.
 //
+// # Groups
+//
+//	the group's broker             active node                       every node, every broker
+//	──────────────────             ───────────                       ────────────────────────
+//	JoinGroup, SyncGroup,          rpc_groups.go
+//	Heartbeat, LeaveGroup ───────► groups.ask ──► consumergroup.Group
+//	in an Envelope, with                            │ Propose
+//	a wire.Relay                                    ▼
+//	                               state.ChangeGroup ──► Raft ─────► metadata.GroupChanged
+//	◄── answer, shown up to        Committed ◄────────────┘
+//
+// While a node is active it runs a machine for each group that has something to do
+// (groups.go): one goroutine owns them all and waits for nothing but events; entries are carried
+// out on others, and what became of them is an event. ChangeGroup is compare and set on the
+// metadata offset of the group's newest fact, and an entry that
+// forms a generation, or that would make too much of what is kept, is the whole group. What is in the entries only consumergroup knows.
+//
+//   - The Envelope of a relayed request has a tagged field, a wire.Relay: which broker relays, in
+//     which leader epoch of the group's partition of __consumer_offsets, the id of a new
+//     member, the client's host. The answer's has another one: the metadata offset of the newest
+//     fact that it shows. Both are tags that Kafka does not have.
+//   - Answers to relayed requests are given as they come, not in the order of the requests: a
+//     JoinGroup may wait for minutes.
+//   - Only the group's broker, in the epoch that this node knows, is heard. Others are told
+//     NOT_COORDINATOR in the answer. When the leadership changes members get full sessions.
+//   - A deposed node answers all who wait NOT_CONTROLLER in the envelope: whether the request
+//     was carried out is not known, and the broker may ask the next node the same.
+//   - What is due for a member ends only once its broker was heard after it was due; a
+//     broker's silence of three heartbeats is no time for its members. So they expire neither for
+//     its death nor for this node's own sleep.
+//   - Whoever becomes active rebuilds the groups that have members at once, others when
+//     somebody asks for them.
+//
 // # What holds
 //
 //   - Only what is committed is told, and only in order. An answer that says "done"
@@ -91,7 +124,8 @@
 // # Reading order
 //
 // node.go, raft.go and campaign.go (the life of a node), propose.go, fsm.go and
-// history.go (an entry's way), active.go and sessions.go, then the APIs: one file each, rpc_*.go. journal.go,
+// history.go (an entry's way), active.go and sessions.go, groups.go and groups_*.go, then the APIs: one file
+// each, rpc_*.go. journal.go,
 // ops.go, store.go and snapshots.go are Raft's disk in memory; with Config.Database
 // store_bolt.go takes the place of the first three, and identity.go says whose directory it
 // is; bolt_check.go looks for damage in it. stream.go and transport.go are Raft's network.

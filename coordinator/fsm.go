@@ -22,6 +22,7 @@ type fsm struct {
 	history *history
 	events  event.Sink
 	logger  *slog.Logger
+	groups  groupTeller
 	// applied is told of each entry by its receipt.
 	applied func(node int32, number, term uint64, r state.Result)
 }
@@ -51,7 +52,8 @@ func (f *fsm) command(l *raft.Log) state.Result {
 		return result
 	}
 	// Events first: what a broker does about a change comes after the change.
-	if events := eventsOf(before, result); len(events) > 0 {
+	events := append(eventsOf(before, result), f.groups.events(before, offset, result.Deltas)...)
+	if len(events) > 0 {
 		f.events.EmitAt(offset, events...)
 	}
 	f.history.publish(f.state.Image(), term, offset, wire.MetadataBatch(offset, term, metadata.AppendDeltas(nil, result.Deltas)))
@@ -86,7 +88,7 @@ func (f *fsm) Restore(source io.ReadCloser) error {
 	if err != nil {
 		return fmt.Errorf("a Raft snapshot: %w", err)
 	}
-	f.state = s
+	f.state, f.groups = s, groupTeller{}
 	f.history.reset(s.Image(), 0)
 	return nil
 }

@@ -106,6 +106,13 @@ func (h *history) latest() (im *metadata.Image, newest int64) {
 	return h.image, h.newest
 }
 
+// watch is the newest image, with what is closed when there is news.
+func (h *history) watch() (im *metadata.Image, news <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.image, h.changed
+}
+
 // A reading is what there is to tell from one offset on.
 type reading struct {
 	behind  bool   // the entries do not go back that far: a snapshot is needed

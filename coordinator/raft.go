@@ -165,6 +165,7 @@ func (n *Node) takeOver(turn context.Context) *active {
 	a := newActive(n, turn, term, time.Now())
 	n.active.Store(a)
 	a.spawn(a.watch)
+	a.spawn(a.groups.run)
 	e := event.Event{Kind: event.CoordinatorActive, Node: n.name, Part: -1, Data: map[string]any{"term": term}}
 	if before := n.quorum.previous(); before != noNode && before != n.cfg.ID {
 		e.Because = []event.Key{event.ProcessKey(event.CoordinatorNode(before))}

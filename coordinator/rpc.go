@@ -36,7 +36,8 @@ func acceptedVersions(key int16) (low, high int16, ok bool) {
 // goroutine of its own, and its answer is sent in its turn: so a long poll holds
 // back the answers, though not the effects, of what follows on its connection.
 // That is why brokers use one connection for heartbeats and another one to follow
-// the metadata log.
+// the metadata log. Only what is relayed for a group is answered out of the order: a
+// JoinGroup may wait for minutes.
 func (n *Node) Handle(ctx context.Context, r *wire.Request) wire.Reply {
 	switch req := r.Body.(type) {
 	case *kmsg.ApiVersionsRequest:
@@ -61,6 +62,15 @@ func (n *Node) Handle(ctx context.Context, r *wire.Request) wire.Reply {
 	case *kmsg.AllocateProducerIDsRequest:
 		return n.later(r, func() kmsg.Response { return a.allocateProducerIDs(req) })
 	case *kmsg.EnvelopeRequest:
+		relay, relayed, err := wire.RelayOf(req)
+		switch {
+		case err != nil:
+			return refuse(r.Body, err)
+		case relayed:
+			reply := n.later(r, func() kmsg.Response { return a.relayed(ctx, req, relay) })
+			reply.Apart = true
+			return reply
+		}
 		return n.later(r, func() kmsg.Response { return a.envelope(req) })
 	case *kmsg.DescribeQuorumRequest:
 		return n.later(r, func() kmsg.Response { return a.describeQuorum(req) })

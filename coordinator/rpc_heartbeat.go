@@ -58,6 +58,7 @@ func (a *active) heartbeat(r *wire.Request, req *kmsg.BrokerHeartbeatRequest, no
 			metadata.ErrStaleBrokerEpoch, req.BrokerEpoch, b.ID, b.Epoch))
 	}
 	a.connected(b.ID, b.Epoch, r.Conn)
+	a.groups.alive(b.ID, now)
 	a.mu.Lock()
 	a.sessions.note(newest, now)
 	a.sessions.heartbeat(b.ID, b.Epoch, req.CurrentMetadataOffset, b.Fenced, now)

@@ -28,6 +28,19 @@ func LeaderKey(topic string, partition, leaderEpoch int32) Key {
 	return Key(fmt.Sprintf("leader/%s/%d/%d", topic, partition, leaderEpoch))
 }
 
+// MemberKey is the end of a group's member.
+func MemberKey(group, member string) Key { return Key(fmt.Sprintf("member/%s/%s", group, member)) }
+
+// RebalanceKey is the rebalance that ended a generation of a group.
+func RebalanceKey(group string, generation int32) Key {
+	return Key(fmt.Sprintf("rebalance/%s/%d", group, generation))
+}
+
+// GenerationKey is a generation of a group.
+func GenerationKey(group string, generation int32) Key {
+	return Key(fmt.Sprintf("generation/%s/%d", group, generation))
+}
+
 // BrokerNode and CoordinatorNode name nodes in events.
 func BrokerNode(id int32) string      { return fmt.Sprintf("broker-%d", id) }
 func CoordinatorNode(id int32) string { return fmt.Sprintf("coordinator-%d", id) }

@@ -42,6 +42,18 @@ const (
 	ELRChanged         Kind = "elr.changed"    // "elr"
 )
 
+// What is committed of groups: emitted once per metadata offset. All have "group".
+const (
+	GroupRebalancing    Kind = "group.rebalancing"     // a generation is over: "generation", "member" (who is behind it, or ""), "why"
+	GroupMemberJoined   Kind = "group.member-joined"   // "member", "instance", "client", "host"
+	GroupMemberLeft     Kind = "group.member-left"     // it said so: "member", "why"
+	GroupMemberExpired  Kind = "group.member-expired"  // it was removed: "member", "why"
+	GroupMemberReplaced Kind = "group.member-replaced" // a static member's next process: "member", "old", "instance"
+	GroupGeneration     Kind = "group.generation"      // a generation is formed: "generation", "members" (how many), "leader", "protocol"
+	GroupStable         Kind = "group.stable"          // its assignment is committed: "generation", "members"
+	GroupDeleted        Kind = "group.deleted"         //
+)
+
 // What replicas do: emitted by the broker that hosts them.
 const (
 	LogRecovered  Kind = "log.recovered"   // "leo", "torn" (bytes cut from the tail)

@@ -100,6 +100,19 @@ var words = map[Kind]func(Event) string{
 	ISRGrown:           isrChanged("grows", "joined", "in"),
 	ELRChanged:         elrChanged,
 
+	GroupRebalancing:  groupRebalancing,
+	GroupMemberJoined: func(e Event) string { return fmt.Sprintf("%s: %v is a member", e.group(), e.get("member")) },
+	GroupMemberLeft:   func(e Event) string { return fmt.Sprintf("%s: %v leaves", e.group(), e.get("member")) },
+	GroupMemberExpired: func(e Event) string {
+		return fmt.Sprintf("%s: %v is removed: it %v", e.group(), e.get("member"), e.get("why"))
+	},
+	GroupMemberReplaced: groupMemberReplaced,
+	GroupGeneration:     groupGeneration,
+	GroupStable: func(e Event) string {
+		return fmt.Sprintf("%s: generation %v is assigned to %v members", e.group(), e.get("generation"), e.get("members"))
+	},
+	GroupDeleted: func(e Event) string { return e.group() + " is deleted" },
+
 	LogRecovered: logRecovered,
 	LogDamaged:   logDamaged,
 	LogTruncated: logTruncated,
@@ -186,6 +199,26 @@ func elrChanged(e Event) string {
 	return e.partition() + ": ELR is empty"
 }
 
+func groupRebalancing(e Event) string {
+	s := fmt.Sprintf("%s rebalances, generation %v is over", e.group(), e.get("generation"))
+	if who, ok := e.get("member").(string); ok && who != "" {
+		s += fmt.Sprintf(": %s %v", who, e.get("why"))
+	}
+	return s
+}
+
+func groupMemberReplaced(e Event) string {
+	return fmt.Sprintf("%s: %v takes the place of %v as %v", e.group(), e.get("member"), e.get("old"), e.get("instance"))
+}
+
+func groupGeneration(e Event) string {
+	if members, ok := number(e.get("members")); ok && members == 0 {
+		return fmt.Sprintf("%s: generation %v has no members", e.group(), e.get("generation"))
+	}
+	return fmt.Sprintf("%s: generation %v is formed of %v members, protocol %v, %v leads the group",
+		e.group(), e.get("generation"), e.get("members"), e.get("protocol"), e.get("leader"))
+}
+
 func logRecovered(e Event) string {
 	s := fmt.Sprintf("%s: log recovered up to offset %v", e.replica(), e.get("leo"))
 	if torn, ok := number(e.get("torn")); ok && torn > 0 {
@@ -240,6 +273,9 @@ func (e Event) who() string {
 }
 
 func (e Event) partition() string { return fmt.Sprintf("%s-%d", e.Topic, e.Part) }
+
+// group is "group billing".
+func (e Event) group() string { return fmt.Sprintf("group %v", e.get("group")) }
 
 // replica is "orders-0 on broker 2".
 func (e Event) replica() string { return e.partition() + " on " + e.who() }

@@ -12,6 +12,7 @@ const (
 	tagTopicConfigured
 	tagPartitionChanged
 	tagProducerIDsAllocated
+	tagGroupChanged
 )
 
 // AppendDeltas appends the encoding of deltas to dst.
@@ -83,6 +84,8 @@ func decodeDelta(d *Decoder) Delta {
 		return PartitionChanged{TopicPartition: TopicPartition{Topic: d.UUID(), Partition: d.Int32()}, State: d.Partition()}
 	case tagProducerIDsAllocated:
 		return ProducerIDsAllocated{Next: d.Int()}
+	case tagGroupChanged:
+		return decodeGroupChanged(d)
 	default:
 		d.Fail("no delta has tag %d", tag)
 		return nil
@@ -107,6 +110,7 @@ func (im *Image) AppendTo(dst []byte) []byte {
 	for _, t := range topics {
 		e.Topic(*t)
 	}
+	im.encodeGroups(&e)
 	return e.Buf
 }
 
@@ -117,6 +121,7 @@ func DecodeImage(b []byte) (*Image, error) {
 	im := &Image{offset: d.Int(), clusterID: d.String(), nextProducerID: d.Int()}
 	brokers := List(d, 20, (*Decoder).Broker)
 	topics := List(d, 19, (*Decoder).Topic)
+	im.decodeGroups(d)
 	if err := d.End(); err != nil {
 		return nil, err
 	}

@@ -45,8 +45,14 @@ var (
 			Partitions: nilIfEmpty(rapid.SliceOfN(anyPartition, 0, 4).Draw(t, "partitions")),
 		}
 	})
+	anyGroupChange = rapid.Custom(func(t *rapid.T) Delta {
+		return GroupChanged{
+			ID: rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "group"), Whole: rapid.Bool().Draw(t, "whole"),
+			Facts: nilIfEmpty(rapid.SliceOfN(rapid.Byte(), 0, 5).Draw(t, "facts")),
+		}
+	})
 	anyDelta = rapid.Custom(func(t *rapid.T) Delta {
-		switch rapid.IntRange(0, 5).Draw(t, "kind") {
+		switch rapid.IntRange(0, 6).Draw(t, "kind") {
 		case 0:
 			return BrokerRegistered{anyBroker.Draw(t, "broker")}
 		case 1:
@@ -57,6 +63,8 @@ var (
 			return TopicConfigured{anyUUID.Draw(t, "id"), anyConfigs.Draw(t, "configs")}
 		case 4:
 			return PartitionChanged{TopicPartition{anyUUID.Draw(t, "id"), rapid.Int32().Draw(t, "partition")}, anyPartition.Draw(t, "state")}
+		case 5:
+			return anyGroupChange.Draw(t, "group")
 		default:
 			return ProducerIDsAllocated{rapid.Int64().Draw(t, "next")}
 		}
@@ -107,6 +115,7 @@ func TestImageComesBackAsItWas(t *testing.T) {
 		require.Equal(t, im.Offset(), got.Offset())
 		require.Equal(t, im.ClusterID(), got.ClusterID())
 		require.Equal(t, im.NextProducerID(), got.NextProducerID())
+		require.Equal(t, im.GroupIDs(), got.GroupIDs())
 	})
 }
 
@@ -124,6 +133,8 @@ func sampleDeltas() []Delta {
 		TopicConfigured{id, map[string]string{"a": ""}},
 		PartitionChanged{TopicPartition{id, 1}, p},
 		ProducerIDsAllocated{1000},
+		GroupChanged{"billing", true, []byte("whole")},
+		GroupChanged{"billing", false, []byte("since")},
 	}
 }
 

@@ -127,6 +127,21 @@ func (d *Decoder) String() string {
 	return s
 }
 
+// Bytes reads at most limit bytes, into memory of their own; none are nil.
+func (d *Decoder) Bytes(limit int) []byte {
+	n := d.Len(1)
+	if n > limit {
+		d.Fail("%d bytes, at most %d are allowed", n, limit)
+		return nil
+	}
+	b := append([]byte(nil), d.buf[:n]...)
+	d.buf = d.buf[n:]
+	return b
+}
+
+// More reports whether there is something left to read.
+func (d *Decoder) More() bool { return len(d.buf) > 0 }
+
 // UUID reads a UUID.
 func (d *Decoder) UUID() (u UUID) {
 	if len(d.buf) < len(u) {

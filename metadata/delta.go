@@ -54,6 +54,7 @@ type edit struct {
 	*Image
 	ownBrokers, ownTopics, ownNames bool
 	own                             map[UUID]bool // topics whose struct and partitions are ours
+	ownGroups                       [groupShards]bool
 }
 
 func (e *edit) writableBrokers() map[int32]Broker {

@@ -90,5 +90,10 @@
 // errors.go has every error that a client can see, under Kafka's name. Rooms wrap one
 // once, with %w and the place; package wire maps them to Kafka's codes.
 //
+// # Groups
+//
+// Of each group the image keeps the bytes that make it: a whole, and what has changed
+// since (groups.go). They are opaque here. [GroupPartition] says who the group's broker is.
+//
 // Start reading at image.go, then delta.go.
 package metadata

@@ -11,7 +11,7 @@ import (
 //
 //	number   varint; unsigned, or zigzag where it may be negative
 //	bool     one byte, 0 or 1
-//	string   its length, then its bytes
+//	string   its length, then its bytes; bytes likewise
 //	UUID     16 bytes
 //	list     its length, then the elements
 //	map      a list of key and value, by key
@@ -44,6 +44,12 @@ func (e *Encoder) Len(n int) { e.Uint(uint64(n)) }
 func (e *Encoder) String(s string) {
 	e.Len(len(s))
 	e.Buf = append(e.Buf, s...)
+}
+
+// Bytes appends bytes, like a string.
+func (e *Encoder) Bytes(b []byte) {
+	e.Len(len(b))
+	e.Buf = append(e.Buf, b...)
 }
 
 // UUID appends a UUID.

@@ -112,6 +112,8 @@ var (
 	ErrInvalidSessionTimeout = errors.New("invalid session timeout")
 	// ErrRebalanceInProgress: the generation is over, or not assigned yet; join again.
 	ErrRebalanceInProgress = errors.New("rebalance in progress")
+	// ErrInvalidGroupID: a group without a name, or with one that is too long.
+	ErrInvalidGroupID = errors.New("invalid group id")
 	// ErrNonEmptyGroup: a group with members is not deleted.
 	ErrNonEmptyGroup = errors.New("non-empty group")
 	// ErrGroupIDNotFound: no group of that id.

@@ -91,6 +91,7 @@ type Image struct {
 	topics         map[UUID]*Topic
 	names          map[string]UUID
 	nextProducerID int64
+	groups         groups
 }
 
 // NewImage returns the empty state of a cluster, before its first command.

@@ -20,6 +20,9 @@ const (
 	// pendingReplies is how many replies of a connection may wait to be
 	// written before its next request waits too.
 	pendingReplies = 64
+	// repliesApart is how many may be under way out of the order before the connection's
+	// next request waits.
+	repliesApart = 16 << 10
 	// readBuffer gathers small frames; larger ones are read past it.
 	readBuffer = 8 << 10
 	// partingTime is what remains, once a client has ended the connection, for
@@ -42,7 +45,10 @@ type Conn struct {
 
 	frames  chan arrival
 	replies chan pending
-	last    atomic.Bool // no further reply will come
+	pen     chan struct{}  // one slot: whoever writes
+	apart   chan struct{}  // a slot for each reply that is out of the order
+	waiting sync.WaitGroup // for those
+	last    atomic.Bool    // no further reply will come
 }
 
 // A parting is the time that is left after the client's end.
@@ -67,7 +73,10 @@ type pending struct {
 type stateBox struct{ v any }
 
 func newConn(s *Server, nc net.Conn) *Conn {
-	c := &Conn{server: s, nc: nc, frames: make(chan arrival, 1), replies: make(chan pending, pendingReplies)}
+	c := &Conn{
+		server: s, nc: nc, frames: make(chan arrival, 1), replies: make(chan pending, pendingReplies),
+		pen: make(chan struct{}, 1), apart: make(chan struct{}, repliesApart),
+	}
 	c.life, c.end = context.WithCancel(s.ctx)
 	c.ctx, c.cancel = context.WithCancel(c.life)
 	return c
@@ -173,7 +182,15 @@ func (c *Conn) handleRequests() {
 			ctx = p.ctx
 		}
 		p := c.handle(ctx, a)
-		c.replies <- p // the writer takes every one
+		if p.Apart && p.Later != nil {
+			c.apart <- struct{}{}
+			c.waiting.Go(func() {
+				c.finish(p)
+				<-c.apart
+			})
+		} else {
+			c.replies <- p // the writer takes every one
+		}
 		if p.Close {
 			return
 		}
@@ -226,25 +243,31 @@ func unsupportedApiVersions(low, high int16) kmsg.Response {
 func (c *Conn) writeReplies() {
 	defer c.Close()
 	for p := range c.replies {
-		resp := p.Response
-		if p.Later != nil {
-			resp = p.Later()
-		}
-		switch {
-		case p.None || c.life.Err() != nil:
-		case resp == nil:
-			if !p.Close {
-				c.log(slog.LevelWarn, "no response", "api", keyName(p.header.Key))
-				c.end()
-			}
-		default:
-			c.write(p.header, resp)
-		}
-		if p.Release != nil {
-			p.Release()
-		}
-		giveBuffer(p.frame)
+		c.finish(p)
 	}
+	c.waiting.Wait()
+}
+
+// finish awaits a reply's response and writes it.
+func (c *Conn) finish(p pending) {
+	resp := p.Response
+	if p.Later != nil {
+		resp = p.Later()
+	}
+	switch {
+	case p.None || c.life.Err() != nil:
+	case resp == nil:
+		if !p.Close {
+			c.log(slog.LevelWarn, "no response", "api", keyName(p.header.Key))
+			c.end()
+		}
+	default:
+		c.write(p.header, resp)
+	}
+	if p.Release != nil {
+		p.Release()
+	}
+	giveBuffer(p.frame)
 }
 
 // write sends a response with one call of Write.
@@ -253,6 +276,8 @@ func (c *Conn) write(h Header, resp kmsg.Response) {
 	buf := takeBuffer()
 	defer giveBuffer(buf)
 	*buf = AppendResponse(*buf, h.CorrelationID, resp)
+	c.pen <- struct{}{}
+	defer func() { <-c.pen }()
 	if c.last.Load() {
 		c.nc.SetWriteDeadline(time.Now().Add(partingTime))
 	}

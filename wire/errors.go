@@ -31,6 +31,7 @@ var errorTable = []struct {
 	{metadata.ErrNotCoordinator, kerr.NotCoordinator},
 	{metadata.ErrIllegalGeneration, kerr.IllegalGeneration},
 	{metadata.ErrInconsistentGroupProtocol, kerr.InconsistentGroupProtocol},
+	{metadata.ErrInvalidGroupID, kerr.InvalidGroupID},
 	{metadata.ErrUnknownMemberID, kerr.UnknownMemberID},
 	{metadata.ErrInvalidSessionTimeout, kerr.InvalidSessionTimeout},
 	{metadata.ErrRebalanceInProgress, kerr.RebalanceInProgress},

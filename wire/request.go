@@ -19,7 +19,7 @@ type Request struct {
 }
 
 // A Reply is what a handler returns. Replies of a connection are written in
-// the order of its requests.
+// the order of its requests, but for those that are Apart.
 type Reply struct {
 	// Response is sent; its version is set to the request's.
 	Response kmsg.Response
@@ -30,6 +30,12 @@ type Reply struct {
 	// must end with the handler's ctx, or be a call of the disk.
 	// A nil response closes the connection, unless None was to be sent.
 	Later func() kmsg.Response
+
+	// Apart, with Later, takes the response out of the order: it is written once it is
+	// there, and holds nothing back. Only for a peer that tells answers apart by their
+	// correlation ids, as another node does and a client of Kafka's does not. Later is
+	// called on a goroutine of its own then.
+	Apart bool
 
 	// None sends nothing: a produce request with acks=0.
 	None bool

@@ -17,6 +17,7 @@ const (
 	tagAlterPartitions
 	tagElectLeaders
 	tagAllocateProducerIDs
+	tagChangeGroup
 )
 
 // EncodeCommand writes a command as one entry of the Raft log, in the encoding of
@@ -63,6 +64,8 @@ func decodeCommand(d *metadata.Decoder) Command {
 		return c
 	case tagAllocateProducerIDs:
 		return AllocateProducerIDs{Broker: d.Int32(), BrokerEpoch: d.Int(), Count: d.Int32()}
+	case tagChangeGroup:
+		return decodeChangeGroup(d)
 	default:
 		d.Fail("no command has tag %d", tag)
 		return nil

@@ -38,6 +38,8 @@ func sampleCommands() []Command {
 		ElectLeaders{Partitions: []metadata.TopicPartition{tp}},
 		ElectLeaders{Partitions: []metadata.TopicPartition{}},
 		AllocateProducerIDs{1, 12, 1000},
+		ChangeGroup{"billing", 300, false, []byte("facts")},
+		ChangeGroup{"billing", 301, true, nil},
 	}
 }
 

@@ -33,6 +33,8 @@
 //   - A restart that may have lost data ends membership: the broker leaves every ISR and
 //     ELR. A clean one proves itself by the epoch that it left on disk, unless it was
 //     unfenced under a later one.
+//   - Of groups the command holds the decision itself, made on the active coordinator: here it
+//     is only compared and set, and kept within bounds (groups.go).
 //
 // # Elections
 //

@@ -46,7 +46,7 @@ type world struct {
 
 const worldBrokers = 4
 
-var kinds = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19}
+var kinds = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22}
 
 func newWorld(t *rapid.T) *world {
 	configs := map[string]string{}
@@ -128,9 +128,20 @@ func (g *world) draw(t *rapid.T) Command {
 		return c
 	case 14:
 		return AllocateProducerIDs{id, epoch, rapid.Int32Range(-1, 5).Draw(t, "count")}
+	case 20, 21, 22:
+		return g.drawGroup(t)
 	default:
 		return g.drawAlter(t)
 	}
+}
+
+// drawGroup is a change that mostly knows what was committed before it.
+func (g *world) drawGroup(t *rapid.T) Command {
+	c := ChangeGroup{ID: rapid.SampledFrom([]string{"a", "b", "billing"}).Draw(t, "group"), Whole: rapid.Bool().Draw(t, "whole")}
+	group, _ := g.state.Image().Group(c.ID)
+	c.Presumes = group.Offset - int64(rapid.SampledFrom([]int{0, 0, 0, 0, 1}).Draw(t, "late"))
+	c.Facts = append([]byte(nil), rapid.SliceOfN(rapid.Byte(), 0, 3).Draw(t, "facts")...)
+	return c
 }
 
 func (g *world) drawTopics(t *rapid.T) Command {

@@ -19,6 +19,7 @@ type Result struct {
 	BrokerEpoch     int64 // RegisterBroker: the epoch that holds
 	Clean           bool  // RegisterBroker: the restart lost nothing
 	FirstProducerID int64 // AllocateProducerIDs
+	GroupOffset     int64 // ChangeGroup: where the group's newest fact is now
 }
 
 // A BrokerChange is one step in a broker's life.
