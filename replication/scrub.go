@@ -22,7 +22,7 @@ func (r *Replica) Scrub(buf []byte, from, to int64) (next int64, read int, err e
 	b, err := log.Read(buf[:0], from, to, cap(buf), true)
 	switch {
 	case errors.Is(err, metadata.ErrOffsetOutOfRange):
-		return from, 0, nil // it was cut off just now
+		return max(from, log.LogStartOffset()), 0, nil // it was cut off or removed just now
 	case errors.Is(err, partition.ErrClosed):
 		return to, 0, fmt.Errorf("%s: %w", r, err)
 	case err != nil:

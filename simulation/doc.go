@@ -34,8 +34,9 @@
 // # What may be lost
 //
 // A process crash loses nothing. Power loss and wiped disks lose what was not
-// synced, and a flipped bit the records around it, so the nemesis counts: brokers that have lost records and are not back
-// in every ISR yet must be fewer than the smallest min.insync.replicas. With
+// synced, and a flipped bit the records around it, so the nemesis counts: brokers
+// that have lost records and are not back in every ISR yet must be fewer than the
+// smallest min.insync.replicas. With
 // flush.messages=1 (Plan.Synced) power may fail as often as it likes. Records with
 // acks=1 may be lost whenever a leader changes; they are only counted. No topic
 // allows unclean elections.
