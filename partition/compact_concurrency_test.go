@@ -1,6 +1,7 @@
 package partition_test
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/brokersim/brokersim/internal/vfs"
+	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/partition"
 )
 
@@ -82,11 +84,12 @@ func readWhole(t *testing.T, l *partition.Log) {
 	next := int64(0)
 	for next < l.LogEndOffset() {
 		b, err := l.Read(nil, next, math.MaxInt64, 2000, true)
+		if errors.Is(err, metadata.ErrOffsetOutOfRange) {
+			return // its end was cut off, and it may have grown again since
+		}
 		if err != nil {
-			if next <= l.LogEndOffset() {
-				t.Error(err)
-			}
-			return // its end was cut off
+			t.Error(err)
+			return
 		}
 		for batch := range partition.Batches(b) {
 			if batch.NextOffset() <= next || batch.CRC() != batch.Checksum() {
