@@ -2,7 +2,6 @@ package partition
 
 import (
 	"errors"
-	"hash/crc32"
 	"io/fs"
 	"path"
 	"slices"
@@ -165,14 +164,15 @@ func (l *Log) swapEnd(base int64) (end int64, err error) {
 		return 0, err
 	}
 	end = base
-	sc, buf := scanner{s: s, window: make([]byte, locateWindow)}, make([]byte, 64<<10)
+	sc, in := scanner{s: s, window: make([]byte, locateWindow)}, new(stream)
+	in.begin(s)
 	for at := int64(0); at < size; {
 		b, err := sc.next(at, size)
 		if err == nil && b.BaseOffset() < end {
 			err = s.corrupt(at, "its offset goes back")
 		}
 		if err == nil {
-			err = s.sound(at, b.Size(), b.CRC(), buf)
+			err = s.checked(in, at, b.Size(), size)
 		}
 		if _, damaged := errors.AsType[*CorruptError](err); damaged {
 			break
@@ -186,19 +186,11 @@ func (l *Log) swapEnd(base int64) (end int64, err error) {
 	return end, nil
 }
 
-// sound reads the batch at a position piece by piece and compares its checksum.
-func (s *segment) sound(at, size int64, want uint32, buf []byte) error {
-	sum := uint32(0)
-	for from, end := at+atAttributes, at+size; from < end; {
-		piece := buf[:min(int64(len(buf)), end-from)]
-		if err := s.readFull(piece, from); err != nil {
-			return err
-		}
-		sum = crc32.Update(sum, castagnoli, piece)
-		from += int64(len(piece))
+// checked compares the checksum of the batch at a position with what it should be.
+func (s *segment) checked(in *stream, at, size, end int64) error {
+	ok, err := in.sound(at, size, end)
+	if err == nil && !ok {
+		err = s.corrupt(at, "its checksum is wrong")
 	}
-	if sum != want {
-		return s.corrupt(at, "its checksum is wrong")
-	}
-	return nil
+	return err
 }
