@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/brokersim/brokersim/internal/vfs"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/partition"
 )
@@ -52,4 +53,24 @@ func TestRotBelowAnOpenLogIsNeverRead(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Compaction copies no batch whose leader epoch has changed on the disk, which no checksum
+// tells of: the new one would be sound, and wrong for good.
+func TestCompactionDoesNotCopyARottedEpoch(t *testing.T) {
+	disk := vfs.NewMem(0)
+	l := segments(t, disk, list(batch("a=1"), batch("a=2")), list(batch("b=1"), batch("b=2")), list(batch("z=1")))
+	defer l.Close()
+	f, err := disk.Open(firstLog)
+	require.NoError(t, err)
+	defer f.Close()
+	_, err = f.WriteAt([]byte{1}, int64(len(batch("a=1").Bytes()))+15) // of the segment's last batch, so that no epoch goes back
+	require.NoError(t, err)
+	rotten, err := vfs.ReadFile(disk, firstLog)
+	require.NoError(t, err)
+	_, err = partition.NewCleaner(1<<20).Compact(l, now, partition.Compaction{Committed: l.LogEndOffset()})
+	require.ErrorIs(t, err, metadata.ErrCorruptMessage)
+	left, err := vfs.ReadFile(disk, firstLog)
+	require.NoError(t, err)
+	require.Equal(t, rotten, left)
 }
