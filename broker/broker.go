@@ -165,7 +165,7 @@ func (b *Broker) connectParts() {
 	}
 	b.replicas.fetchers.starts = b.replicas
 	b.replicas.removals.forget = b.replicas.cleaned.forget
-	b.points = &recoveryPoints{disk: cfg.FS}
+	b.points = &recoveryPoints{keptCheckpoint: newKeptCheckpoint(cfg.FS, recoveryPointsFile)}
 	b.flusher = newFlusher(b.replicas, cfg.Gate.Pass)
 	b.cleaner = newCleaner(cfg, b.node, b.replicas)
 	b.session = newSession(cfg, heartbeats, &b.epoch, b.images, b.rememberEpoch)

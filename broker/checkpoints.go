@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"time"
 
@@ -41,13 +40,12 @@ func (b *Broker) checkpoint(ctx context.Context) error {
 // watermark has lost something, so no entry may outlive its log. Its methods are safe
 // for concurrent use.
 type marksFile struct {
-	disk    vfs.FS
-	slot    chan struct{} // guards what follows, and spans disk calls
-	written offsetCheckpoint
+	slot chan struct{} // guards what follows, and spans disk calls
+	keptCheckpoint
 }
 
 func newMarksFile(disk vfs.FS) *marksFile {
-	return &marksFile{disk: disk, slot: make(chan struct{}, 1)}
+	return &marksFile{slot: make(chan struct{}, 1), keptCheckpoint: newKeptCheckpoint(disk, highWatermarksFile)}
 }
 
 func (f *marksFile) write(now offsetCheckpoint) error {
@@ -72,15 +70,4 @@ func (t *replicaTable) writeMarks() error {
 		return nil
 	}
 	return t.marks.write(t.highWatermarks())
-}
-
-func (f *marksFile) replace(now offsetCheckpoint) error {
-	if maps.Equal(now, f.written) {
-		return nil
-	}
-	if err := vfs.WriteFileSynced(f.disk, highWatermarksFile, now.encode()); err != nil {
-		return fmt.Errorf("writing %s: %w", highWatermarksFile, err)
-	}
-	f.written = now
-	return nil
 }

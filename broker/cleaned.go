@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"fmt"
 	"maps"
 
 	"github.com/brokersim/brokersim/internal/vfs"
@@ -16,14 +15,13 @@ const cleanedFile = "cleaner-offset-checkpoint"
 
 // cleaned keeps that file. Its methods are safe for concurrent use.
 type cleaned struct {
-	disk    vfs.FS
-	slot    chan struct{} // guards what follows, and spans disk calls
-	written offsetCheckpoint
-	turns   map[topicPartition]int // counts what happened to a log that a compaction must know of
+	slot chan struct{} // guards what follows, and spans disk calls
+	keptCheckpoint
+	turns map[topicPartition]int // counts what happened to a log that a compaction must know of
 }
 
 func newCleaned(disk vfs.FS) *cleaned {
-	return &cleaned{disk: disk, slot: make(chan struct{}, 1), written: offsetCheckpoint{}, turns: map[topicPartition]int{}}
+	return &cleaned{slot: make(chan struct{}, 1), keptCheckpoint: newKeptCheckpoint(disk, cleanedFile), turns: map[topicPartition]int{}}
 }
 
 // of returns how far a log is compacted, and the turn to say so when it is further.
@@ -86,15 +84,4 @@ func (t *replicaTable) restoreCleaned(was *offsetCheckpoint) error {
 	}
 	t.cleaned.written = *was
 	return t.cleaned.replace(now)
-}
-
-func (c *cleaned) replace(now offsetCheckpoint) error {
-	if maps.Equal(now, c.written) {
-		return nil
-	}
-	if err := vfs.WriteFileSynced(c.disk, cleanedFile, now.encode()); err != nil {
-		return fmt.Errorf("writing %s: %w", cleanedFile, err)
-	}
-	c.written = now
-	return nil
 }

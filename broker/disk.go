@@ -145,7 +145,7 @@ func (b *Broker) leaveDisk(epoch int64) error {
 	if err := b.replicas.Keep(); err != nil {
 		return err
 	}
-	if err := b.points.write(b.replicas.recoveryPoints()); err != nil {
+	if err := b.points.replace(b.replicas.recoveryPoints()); err != nil {
 		return err
 	}
 	if epoch < 0 {

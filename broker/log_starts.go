@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"fmt"
 	"maps"
 
 	"github.com/brokersim/brokersim/internal/vfs"
@@ -18,13 +17,12 @@ const logStartsFile = "log-start-offset-checkpoint"
 
 // logStarts writes that file. Its methods are safe for concurrent use.
 type logStarts struct {
-	disk    vfs.FS
-	slot    chan struct{} // guards what follows, and spans disk calls
-	written offsetCheckpoint
+	slot chan struct{} // guards what follows, and spans disk calls
+	keptCheckpoint
 }
 
 func newLogStarts(disk vfs.FS) *logStarts {
-	return &logStarts{disk: disk, slot: make(chan struct{}, 1), written: offsetCheckpoint{}}
+	return &logStarts{slot: make(chan struct{}, 1), keptCheckpoint: newKeptCheckpoint(disk, logStartsFile)}
 }
 
 func (s *logStarts) hold() (release func()) {
@@ -68,17 +66,6 @@ func (s *logStarts) lower(tp topicPartition, offset int64, change func() error) 
 // name.
 func (s *logStarts) forget(tp topicPartition) error {
 	return s.lower(tp, 0, func() error { return nil })
-}
-
-func (s *logStarts) replace(now offsetCheckpoint) error {
-	if s.written != nil && maps.Equal(now, s.written) {
-		return nil
-	}
-	if err := vfs.WriteFileSynced(s.disk, logStartsFile, now.encode()); err != nil {
-		return fmt.Errorf("writing %s: %w", logStartsFile, err)
-	}
-	s.written = now
-	return nil
 }
 
 // restore makes a log that was found on the disk start where it did. One that a

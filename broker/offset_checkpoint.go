@@ -7,12 +7,15 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+
+	"github.com/brokersim/brokersim/internal/vfs"
 )
 
 // highWatermarksFile holds each replica's high watermark, every few seconds, in
 // the text of Kafka's replication-offset-checkpoint: a version, a count, and a
-// line "topic partition offset" for each. It is a hint: a high watermark that is
-// too low only has to be learned again, and one above the log's end is clamped.
+// line "topic partition offset" for each. A high watermark that is too low only has
+// to be learned again; one above the log's end says that the log has lost something
+// (incarnation.go), and is clamped.
 const highWatermarksFile = "replication-offset-checkpoint"
 
 // topicPartition is a partition by name, as the checkpoint knows it.
@@ -88,4 +91,28 @@ func parseLogDir(name string) (topicPartition, bool) {
 		return tp, err == nil && n >= 0 && tp.String() == name
 	}
 	return topicPartition{}, false
+}
+
+// A keptCheckpoint is a checkpoint file whose text is known, so that it is written only
+// when it changes. Whoever has it serialises.
+type keptCheckpoint struct {
+	disk    vfs.FS
+	name    string
+	written offsetCheckpoint // nil: whatever comes is written
+}
+
+func newKeptCheckpoint(disk vfs.FS, name string) keptCheckpoint {
+	return keptCheckpoint{disk, name, offsetCheckpoint{}}
+}
+
+// replace brings the file, durably, to what it should say now.
+func (k *keptCheckpoint) replace(now offsetCheckpoint) error {
+	if k.written != nil && maps.Equal(now, k.written) {
+		return nil
+	}
+	if err := vfs.WriteFileSynced(k.disk, k.name, now.encode()); err != nil {
+		return fmt.Errorf("writing %s: %w", k.name, err)
+	}
+	k.written = now
+	return nil
 }

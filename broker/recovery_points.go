@@ -1,11 +1,7 @@
 package broker
 
 import (
-	"fmt"
-	"maps"
 	"time"
-
-	"github.com/brokersim/brokersim/internal/vfs"
 )
 
 // recoveryPointsFile says up to which offset each log was durable, in the same text
@@ -19,9 +15,8 @@ const recoveryPointsEvery = time.Minute
 
 // recoveryPoints writes that file now and then. It is for one goroutine at a time.
 type recoveryPoints struct {
-	disk    vfs.FS
-	next    time.Time
-	written offsetCheckpoint
+	keptCheckpoint
+	next time.Time
 }
 
 // tick writes the file if it is time.
@@ -30,18 +25,7 @@ func (r *recoveryPoints) tick(now time.Time, points func() offsetCheckpoint) err
 		return nil
 	}
 	r.next = now.Add(recoveryPointsEvery)
-	return r.write(points())
-}
-
-func (r *recoveryPoints) write(now offsetCheckpoint) error {
-	if maps.Equal(now, r.written) {
-		return nil
-	}
-	if err := vfs.WriteFileSynced(r.disk, recoveryPointsFile, now.encode()); err != nil {
-		return fmt.Errorf("writing %s: %w", recoveryPointsFile, err)
-	}
-	r.written = now
-	return nil
+	return r.replace(points())
 }
 
 // recoveryPoints is what the file should say of the replicas.
