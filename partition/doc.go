@@ -121,8 +121,10 @@
 //
 // A read checks headers, positions, the order of offsets and every checksum: what
 // comes from a disk is believed of nobody, so a corrupt record is never served. The
-// checksum does not cover a batch's base offset and leader epoch. A wrong offset
-// shows in the order of offsets; a wrong epoch only if it makes epochs go back.
+// checksum does not cover a batch's base offset and leader epoch. These are compared
+// with the neighbours and with the log's epochs. What that does not tell: an offset
+// that has moved within a gap of a compacted log, and an epoch that was raised in
+// the newest batch, above the recovery point, while the log was closed.
 //
 // # Compaction
 //
