@@ -88,7 +88,7 @@ func (n *Node) begin(in incarnation, doors []net.Listener) (*coordinator.Node, e
 	return coordinator.Start(coordinator.Config{
 		ID: n.id, ClusterID: n.c.id, Peers: n.c.peers(), Raft: doors[0], RPC: doors[1],
 		Dial: in.dial, FS: in.fs, Database: database, Gate: in.gate, Events: in.events,
-		Broker: n.c.configs, RaftTimeout: n.c.cfg.raftTimeout(), SnapshotEvery: uint64(n.c.cfg.snapshotEvery),
+		Broker: n.c.configs, Brokers: len(n.c.brokers), RaftTimeout: n.c.cfg.raftTimeout(), SnapshotEvery: uint64(n.c.cfg.snapshotEvery),
 		Elect: n.id == 1, Logger: in.logger, Seed: n.c.seed(n.name), Recovered: n.c.oldNews, Failed: in.failed,
 	})
 }

@@ -207,5 +207,5 @@ func (d *describer) partition(n int32, p *metadata.Partition) kmsg.MetadataRespo
 
 // internalTopic reports whether the cluster keeps a topic for itself.
 func internalTopic(name string) bool {
-	return name == "__consumer_offsets" || name == "__transaction_state"
+	return name == metadata.OffsetsTopic || name == "__transaction_state"
 }

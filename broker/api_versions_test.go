@@ -44,7 +44,7 @@ func TestServedVersionsExist(t *testing.T) {
 		require.NotNil(t, req)
 		require.LessOrEqual(t, a.high, req.MaxVersion(), kmsg.NameForKey(a.key.Int16()))
 	}
-	_, _, ok := acceptedVersions(kmsg.FindCoordinator.Int16())
+	_, _, ok := acceptedVersions(kmsg.AddPartitionsToTxn.Int16())
 	require.False(t, ok)
 }
 

@@ -62,6 +62,8 @@ type Config struct {
 //   - the settler of new roles, the ticker, the flusher, the checkpointer, the
 //     expirer of producers, the remover of old segments and that of dropped logs, the scrubber, the
 //     cleaner;
+//   - of the groups: one for each partition of __consumer_offsets that is being read, the
+//     expirer of offsets, and the one that tells of members who commit;
 //   - those of a wire.Client for each connection to another node.
 type Broker struct {
 	cfg  Config
@@ -82,6 +84,7 @@ type Broker struct {
 	flusher  *flusher
 	cleaner  *cleaner
 	ids      *producerIDs
+	groups   *groups
 	points   *recoveryPoints
 	recheck  chan struct{}       // one slot: replicas should be ticked now
 	requests *coordinatorChannel // for what a client's request needs of the coordinator
@@ -121,6 +124,8 @@ func Start(cfg Config) (*Broker, error) {
 	b.goRun("settling roles", b.replicas.settling.run)
 	b.goRun("scrubbing logs", b.replicas.scrubs.run)
 	b.goRun("flushing", b.flusher.run)
+	b.goRun("forgetting offsets", b.groups.expire)
+	b.goRun("keeping members alive", b.groups.alive.run)
 	return b, nil
 }
 
@@ -148,7 +153,9 @@ func (b *Broker) connectParts() {
 	following := newCoordinatorChannel(cfg, q, 2, cfg.Config.ReplicaFetchWaitMax+session/2)
 	altering := newCoordinatorChannel(cfg, q, 3, session)
 	b.requests = newCoordinatorChannel(cfg, q, 4, session)
-	b.channels = []*coordinatorChannel{heartbeats, following, altering, b.requests}
+	relays := newCoordinatorChannel(cfg, q, 5, 0)
+	beats := newCoordinatorChannel(cfg, q, 6, session)
+	b.channels = []*coordinatorChannel{heartbeats, following, altering, b.requests, relays, beats}
 
 	b.alterer = newAlterer(cfg, b.epoch.Load, altering.Do, b.images.learned.Load, b.replica)
 	b.ids = newProducerIDs(cfg.ID, b.epoch.Load, b.requests.Do)
@@ -168,11 +175,13 @@ func (b *Broker) connectParts() {
 	b.points = &recoveryPoints{keptCheckpoint: newKeptCheckpoint(cfg.FS, recoveryPointsFile)}
 	b.flusher = newFlusher(b.replicas, cfg.Gate.Pass)
 	b.cleaner = newCleaner(cfg, b.node, b.replicas)
+	b.groups = newGroups(cfg, b.node, b.ctx, &b.wg, b.images, relays, beats)
+	b.groups.replica, b.groups.create = b.replica, b.createTopics
 	b.session = newSession(cfg, heartbeats, &b.epoch, b.images, b.rememberEpoch)
 	b.follower = &metadataFollower{
 		self: cfg.ID, cluster: cfg.ClusterID, channel: following, wait: cfg.Config.ReplicaFetchWaitMax,
 		epoch: b.epoch.Load, logger: cfg.Logger, images: b.images, next: b.images.learned.Load(),
-		registered: b.session.registered, changed: b.replicas.changed, shown: b.session.advanced,
+		registered: b.session.registered, changed: func(c change) { b.replicas.changed(c); b.groups.follow(c) }, shown: b.session.advanced,
 	}
 }
 

@@ -24,7 +24,7 @@ type quorum struct {
 
 	mu     sync.Mutex
 	active int             // index of the node that last answered as the active one
-	era    context.Context // ends when active changes
+	era    context.Context // ends when active changes, or does not answer
 	end    context.CancelFunc
 	silent []time.Time // until when a node that did not answer is on probation
 }
@@ -55,11 +55,16 @@ func (q *quorum) answered(node int) {
 	}
 }
 
-// unanswered notes that node said nothing in the time that it had.
+// unanswered notes that node said nothing in the time that it had. Whoever waits for it
+// without a limit asks again.
 func (q *quorum) unanswered(node int, until time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.silent[node] = until
+	if q.active == node {
+		q.end()
+		q.era, q.end = context.WithCancel(context.Background())
+	}
 }
 
 // next chooses the node to try: the believed one first, then the others in
@@ -89,7 +94,7 @@ func (q *quorum) next(tried []bool, now time.Time) (node int, probation, ok bool
 // begins no goroutine but those of wire.Client. Do may be called concurrently.
 type coordinatorChannel struct {
 	quorum *quorum
-	limit  time.Duration // how long one node may take to answer
+	limit  time.Duration // how long one node may take to answer; 0: until another one is active
 	pass   func() error  // the gate
 
 	clients []*wire.Client // one for each node
@@ -175,7 +180,10 @@ func (c *coordinatorChannel) try(ctx context.Context, node int, req kmsg.Request
 // beyond the end of era.
 func (c *coordinatorChannel) ask(ctx context.Context, node int, req kmsg.Request, limit time.Duration, era context.Context) (kmsg.Response, error) {
 	client := c.clients[node]
-	try, cancel := context.WithTimeout(ctx, limit)
+	try, cancel := context.WithCancel(ctx)
+	if limit > 0 {
+		try, cancel = context.WithTimeout(ctx, limit)
+	}
 	defer cancel()
 	defer context.AfterFunc(era, cancel)()
 	resp, err := client.Do(try, req)

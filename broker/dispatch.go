@@ -73,6 +73,35 @@ func (b *Broker) dispatch(ctx context.Context, r *wire.Request) wire.Reply {
 	case *kmsg.DescribeClusterRequest:
 		return wire.Reply{Response: b.describeCluster(r, req)}
 	}
+	return b.dispatchGroups(ctx, r)
+}
+
+// dispatchGroups hands over what is asked of groups.
+func (b *Broker) dispatchGroups(ctx context.Context, r *wire.Request) wire.Reply {
+	switch req := r.Body.(type) {
+	case *kmsg.FindCoordinatorRequest:
+		return wire.Reply{Response: b.findCoordinator(ctx, r, req)}
+	case *kmsg.JoinGroupRequest:
+		return b.joinGroup(ctx, r, req)
+	case *kmsg.SyncGroupRequest:
+		return b.syncGroup(ctx, r, req)
+	case *kmsg.HeartbeatRequest:
+		return b.heartbeatGroup(ctx, r, req)
+	case *kmsg.LeaveGroupRequest:
+		return b.leaveGroup(ctx, r, req)
+	case *kmsg.OffsetCommitRequest:
+		return b.offsetCommit(ctx, r, req)
+	case *kmsg.OffsetFetchRequest:
+		return b.offsetFetch(ctx, req)
+	case *kmsg.ListGroupsRequest:
+		return wire.Reply{Response: b.listGroups(req)}
+	case *kmsg.DescribeGroupsRequest:
+		return wire.Reply{Response: b.describeGroups(req)}
+	case *kmsg.DeleteGroupsRequest:
+		return b.deleteGroups(ctx, req)
+	case *kmsg.OffsetDeleteRequest:
+		return b.offsetDelete(ctx, req)
+	}
 	return refusal(r, kerr.UnsupportedVersion.Code)
 }
 

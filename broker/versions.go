@@ -14,14 +14,22 @@ type servedAPI struct {
 // The same table holds on both listeners: what only brokers may do (a fetch as a
 // follower) is told by its fields, and refused where clients connect.
 //
-// FindCoordinator and everything of groups and transactions is absent on
-// purpose. Answered with COORDINATOR_NOT_AVAILABLE, clients would ask for ever;
-// left out of ApiVersions, they say at once that the broker does not support it.
+// What is of transactions is absent on purpose: left out of ApiVersions, clients say
+// at once that the broker does not support it.
 var served = []servedAPI{
 	{kmsg.Produce, 3, 13},
 	{kmsg.Fetch, 4, 18},
 	{kmsg.ListOffsets, 1, 11},
 	{kmsg.Metadata, 0, 13},
+	{kmsg.OffsetCommit, 2, 10},
+	{kmsg.OffsetFetch, 1, 10},
+	{kmsg.FindCoordinator, 0, 6},
+	{kmsg.JoinGroup, 0, 9},
+	{kmsg.Heartbeat, 0, 4},
+	{kmsg.LeaveGroup, 0, 5},
+	{kmsg.SyncGroup, 0, 5},
+	{kmsg.DescribeGroups, 0, 6},
+	{kmsg.ListGroups, 0, 5},
 	{kmsg.ApiVersions, 0, 5},
 	{kmsg.CreateTopics, 2, 7},
 	{kmsg.DeleteTopics, 1, 6},
@@ -29,7 +37,9 @@ var served = []servedAPI{
 	{kmsg.InitProducerID, 0, 5},
 	{kmsg.OffsetForLeaderEpoch, 2, 4},
 	{kmsg.DescribeConfigs, 0, 4},
+	{kmsg.DeleteGroups, 0, 3},
 	{kmsg.ElectLeaders, 0, 2},
+	{kmsg.OffsetDelete, 0, 0},
 	{kmsg.DescribeCluster, 0, 2},
 }
 

@@ -12,6 +12,11 @@ type Facts interface {
 	Kind() Kind
 	// StateName is the state as Kafka spells it.
 	StateName() string
+	// Type is the protocol type: "consumer", or what else members joined by; "" if
+	// nobody ever did.
+	Type() string
+	// sessionTimeout is that of a member, 0 of who is none.
+	sessionTimeout(member string) time.Duration
 	checkCommit(Commit) error
 	checkDelete() error
 	checkOffsetDelete() error
@@ -23,6 +28,14 @@ type Kind byte
 
 // Classic groups assign on the group leader, a client.
 const Classic Kind = 1
+
+// String is the kind as Kafka spells it.
+func (k Kind) String() string {
+	if k == Classic {
+		return "classic"
+	}
+	return "unknown"
+}
 
 // State is where a classic group is in its life.
 type State byte
@@ -196,6 +209,24 @@ func (f *ClassicFacts) Kind() Kind { return Classic }
 
 // StateName is the state as Kafka spells it.
 func (f *ClassicFacts) StateName() string { return f.State.String() }
+
+// Type is the protocol type.
+func (f *ClassicFacts) Type() string { return f.ProtocolType }
+
+func (f *ClassicFacts) sessionTimeout(member string) time.Duration {
+	if i := f.find(member); i >= 0 {
+		return f.Members[i].SessionTimeout
+	}
+	return 0
+}
+
+// SessionTimeout is that of a member of the group, 0 of who is none.
+func SessionTimeout(f Facts, member string) time.Duration {
+	if f == nil {
+		return 0
+	}
+	return f.sessionTimeout(member)
+}
 
 func (f *ClassicFacts) whole() Fact { return Formed{*f} }
 

@@ -1,6 +1,7 @@
 package consumergroup
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -47,6 +48,27 @@ func DecodeFacts(b []byte) ([]Fact, error) {
 	facts := metadata.List(d, 1, decodeFact)
 	if err := d.End(); err != nil {
 		return nil, err
+	}
+	return facts, nil
+}
+
+// FactsOf returns what is committed of a group, nil if it does not exist. Bytes that
+// are no facts are metadata.ErrUnknownServer.
+func FactsOf(g metadata.Group) (Facts, error) {
+	var facts Facts
+	for i := range 1 + len(g.Since) {
+		b := g.Whole
+		if i > 0 {
+			b = g.Since[i-1]
+		}
+		if len(b) == 0 {
+			continue
+		}
+		changes, err := DecodeFacts(b)
+		if err != nil {
+			return nil, fmt.Errorf("%w: facts of a group at metadata offset %d: %w", metadata.ErrUnknownServer, g.Offset, err)
+		}
+		facts = Replay(facts, changes...)
 	}
 	return facts, nil
 }

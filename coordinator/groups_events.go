@@ -60,7 +60,7 @@ func (t *groupTeller) before(im *metadata.Image, id string) consumergroup.Facts 
 	if k := t.known[id]; ok && k.offset == g.Offset {
 		return k.facts
 	}
-	facts, _, err := factsOf(im, id)
+	facts, err := consumergroup.FactsOf(g)
 	if err != nil {
 		return nil
 	}

@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"container/heap"
-	"fmt"
 	"time"
 
 	"github.com/brokersim/brokersim/consumergroup"
@@ -32,27 +31,6 @@ type outcome struct {
 	err    error
 }
 
-// factsOf decodes what is committed of a group; nil facts: it does not exist.
-func factsOf(im *metadata.Image, id string) (consumergroup.Facts, int64, error) {
-	g, ok := im.Group(id)
-	if !ok {
-		return nil, 0, nil
-	}
-	whole, err := consumergroup.DecodeFacts(g.Whole)
-	facts := consumergroup.Replay(nil, whole...)
-	for _, b := range g.Since {
-		var since []consumergroup.Fact
-		if err == nil {
-			since, err = consumergroup.DecodeFacts(b)
-		}
-		facts = consumergroup.Replay(facts, since...)
-	}
-	if err != nil {
-		return nil, g.Offset, fmt.Errorf("%w: facts of group %q at %d: %w", metadata.ErrUnknownServer, id, g.Offset, err)
-	}
-	return facts, g.Offset, nil
-}
-
 // rebuildAll makes the machines of the groups that have members.
 func (t *groups) rebuildAll(im *metadata.Image, now time.Time) {
 	for _, b := range im.Brokers() {
@@ -71,11 +49,12 @@ func (t *groups) rebuild(im *metadata.Image, id string, now time.Time) {
 }
 
 func (t *groups) build(im *metadata.Image, id string, now time.Time) (*machine, error) {
-	facts, offset, err := factsOf(im, id)
+	kept, _ := im.Group(id)
+	facts, err := consumergroup.FactsOf(kept)
 	if err != nil {
 		return nil, err
 	}
-	g, d, err := consumergroup.Rebuild(id, t.config, facts, offset, now)
+	g, d, err := consumergroup.Rebuild(id, t.config, facts, kept.Offset, now)
 	if err != nil {
 		return nil, err
 	}

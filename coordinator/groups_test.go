@@ -47,7 +47,8 @@ func (r *rig) offsetsLeader() int32 {
 }
 
 func (r *rig) facts(id string) *consumergroup.ClassicFacts {
-	facts, _, err := factsOf(r.active().Image(), id)
+	g, _ := r.active().Image().Group(id)
+	facts, err := consumergroup.FactsOf(g)
 	require.NoError(r.t, err)
 	f, _ := facts.(*consumergroup.ClassicFacts)
 	return f

@@ -42,6 +42,8 @@ type Config struct {
 	Gate     *gate.Gate // of this incarnation; nil is always open. Close shuts it
 	Events   event.Sink // nil discards
 	Broker   *metadata.BrokerConfig
+	// Brokers is how many brokers the cluster is to have; 0 means those that have registered.
+	Brokers int
 	// RaftTimeout is Raft's heartbeat and election timeout; 0 means 500 ms.
 	RaftTimeout time.Duration
 	// SnapshotEvery is how many Raft entries lie between two snapshots; 0 means 8192.

@@ -26,6 +26,9 @@ func (a *active) createTopics(req *kmsg.CreateTopicsRequest) (kmsg.Response, err
 	}
 	for i, t := range req.Topics {
 		topic, err := newTopic(t, ids[i])
+		if t.Topic == metadata.OffsetsTopic {
+			topic, err = a.offsetsTopic(topic, err)
+		}
 		if named[t.Topic] > 1 {
 			err = fmt.Errorf("%w: topic %s is there more than once", metadata.ErrInvalidRequest, t.Topic)
 		}
@@ -81,6 +84,33 @@ func newTopic(t kmsg.CreateTopicsRequestTopic, id metadata.UUID) (state.NewTopic
 		topic.Assignment[p.Partition] = p.Replicas
 	}
 	return topic, nil
+}
+
+// offsetsTopic gives __consumer_offsets the shape that it must have. Who makes it by hand may
+// choose how many partitions and replicas, nothing else.
+func (a *active) offsetsTopic(t state.NewTopic, err error) (state.NewTopic, error) {
+	if err != nil {
+		return t, err
+	}
+	if len(t.Configs) > 0 {
+		return t, fmt.Errorf("%w: the configs of %s are the cluster's own", metadata.ErrInvalidConfig, t.Name)
+	}
+	c, rf := a.n.cfg.Broker, int(t.ReplicationFactor)
+	if len(t.Assignment) > 0 {
+		rf = len(t.Assignment[0])
+	} else if rf == -1 {
+		brokers := a.n.cfg.Brokers
+		if brokers == 0 {
+			brokers = len(a.n.Image().Brokers())
+		}
+		rf = min(c.OffsetsReplicationFactor, brokers)
+		t.ReplicationFactor = int16(rf)
+	}
+	if t.Partitions == -1 && len(t.Assignment) == 0 {
+		t.Partitions = int32(c.OffsetsPartitions)
+	}
+	t.Configs = metadata.OffsetsTopicConfigs(rf)
+	return t, nil
 }
 
 func (a *active) createdTopic(c state.CreatedTopic) kmsg.CreateTopicsResponseTopic {

@@ -62,6 +62,7 @@ const (
 	LogReset      Kind = "log.reset"       // "to": everything dropped, refetched from there
 	LogStartMoved Kind = "log.start-moved" // "from", "to" (offsets): what lies between is deleted; "why"
 	LogCompacted  Kind = "log.compacted"   // "from", "to" (the offsets that were dirty); of what was written anew: "records", "kept", "bytes", "left"
+	OffsetsLoaded Kind = "offsets.loaded"  // this replica leads, and its broker is that of some groups: "groups", "offsets" (how many), "epoch"
 	EpochStarted  Kind = "epoch.started"   // this replica leads: "epoch", "offset"
 	HWAdvanced    Kind = "hw.advanced"     // "hw"; only on request
 	CaughtUp      Kind = "replica.caught-up"

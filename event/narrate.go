@@ -122,6 +122,9 @@ var words = map[Kind]func(Event) string{
 	LogStartMoved: logStartMoved,
 	LogCompacted:  logCompacted,
 	EpochStarted:  epochStarted,
+	OffsetsLoaded: func(e Event) string {
+		return fmt.Sprintf("%s is the broker of %v groups, whose %v offsets it has read (%s)", e.who(), e.get("groups"), e.get("offsets"), e.partition())
+	},
 	HWAdvanced:    func(e Event) string { return fmt.Sprintf("%s: high watermark %v", e.replica(), e.get("hw")) },
 	CaughtUp:      func(e Event) string { return fmt.Sprintf("%s has caught up", e.replica()) },
 	FetcherFailed: fetcherFailed,

@@ -68,6 +68,7 @@ func story() []Event {
 		{Kind: GroupMemberLeft, Data: data{"group": "billing", "member": "b-1", "why": "leaves"}},
 		{Kind: GroupGeneration, Data: data{"group": "billing", "generation": int32(8), "members": 0}},
 		{Kind: GroupDeleted, Data: data{"group": "billing"}},
+		{Kind: OffsetsLoaded, Node: "broker-2", Topic: "__consumer_offsets", Part: 17, Data: data{"groups": 2, "offsets": 6, "epoch": int32(1)}},
 		{Kind: BrokerPaused, Node: "broker-3"},
 		{Kind: BrokerResumed, Node: "broker-3"},
 		{Kind: BrokerShuttingDown, Data: about()},

@@ -10,10 +10,9 @@ import (
 	"strings"
 )
 
-// ConfigDefs returns every config that is in effect, and so accepted: topics'
-// first, by name.
+// ConfigDefs returns every config that is accepted: topics' first, by name.
 func ConfigDefs() []ConfigDef {
-	defs := slices.DeleteFunc(slices.Clone(configDefs), func(d ConfigDef) bool { return d.later })
+	defs := slices.Clone(configDefs)
 	slices.SortFunc(defs, func(a, b ConfigDef) int {
 		if a.Scope != b.Scope {
 			return int(a.Scope) - int(b.Scope)
@@ -43,7 +42,7 @@ func ValidateTopicConfig(name, value string) error {
 		return fmt.Errorf("%w: %q is not known", ErrInvalidConfig, name)
 	}
 	var c TopicConfig
-	if def.later || !def.setTopic(&c, value) {
+	if !def.setTopic(&c, value) {
 		return def.refuse(value)
 	}
 	return nil
@@ -85,16 +84,13 @@ func (c *BrokerConfig) set(name, value string) error {
 		}
 		return fmt.Errorf("%w: %q is not known", ErrInvalidConfig, name)
 	}
-	if def.later || !def.setBroker(c, value) {
+	if !def.setBroker(c, value) {
 		return def.refuse(value)
 	}
 	return nil
 }
 
 func (d *ConfigDef) refuse(value string) error {
-	if d.later {
-		return fmt.Errorf("%w: %q is a config of Kafka's that brokersim does not do yet; leave it out", ErrInvalidConfig, d.Name)
-	}
 	return fmt.Errorf("%w: %s=%q, accepted is %s", ErrInvalidConfig, d.Name, strings.TrimSpace(value), d.Accepts)
 }
 
@@ -155,7 +151,7 @@ func (c *BrokerConfig) check() error {
 func (c *BrokerConfig) Topic(overrides map[string]string) TopicConfig {
 	t := c.TopicDefaults
 	for name, value := range overrides {
-		if def := configIndex[TopicScope][name]; def != nil && !def.later {
+		if def := configIndex[TopicScope][name]; def != nil {
 			def.setTopic(&t, value)
 		}
 	}
@@ -190,7 +186,7 @@ func (c *BrokerConfig) Scaled(f float64) *BrokerConfig {
 func KafkaTimings() map[string]string {
 	timings := map[string]string{}
 	for i := range configDefs {
-		if def := &configDefs[i]; !def.later && def.Default != def.KafkaDefault {
+		if def := &configDefs[i]; def.Default != def.KafkaDefault {
 			timings[def.Name] = def.KafkaDefault
 		}
 	}

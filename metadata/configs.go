@@ -21,7 +21,6 @@ type ConfigDef struct {
 
 	broker    string // of a topic config: the broker config that holds its default
 	timing    bool   // a timeout of the protocol between nodes: Scaled stretches it
-	later     bool   // nothing is done with it yet, so it is refused
 	setTopic  func(*TopicConfig, string) bool
 	setBroker func(*BrokerConfig, string) bool
 }
@@ -37,9 +36,8 @@ const (
 )
 
 // configDefs is the one table of every config. Nothing else names, parses or
-// checks one; a config that is not here is ErrInvalidConfig. So is one that is not
-// in effect yet, for to accept a config and do nothing would be a lie: notYet goes
-// away from a row with the code that makes it true, and not before.
+// checks one; a config that is not here is ErrInvalidConfig, also if Kafka has it: to accept
+// a config and do nothing would be a lie.
 var configDefs = slices.Concat(
 	topicConfig("cleanup.policy", "log.cleanup.policy", cleanupPolicies, "delete",
 		func(c *TopicConfig) *CleanupPolicy { return &c.CleanupPolicy },
@@ -151,33 +149,33 @@ var configDefs = slices.Concat(
 	brokerConfig("producer.id.expiration.ms", millis(IntConfig, 1), oneDay,
 		func(c *BrokerConfig) *time.Duration { return &c.ProducerIDExpiration },
 		"How long an idle producer's sequence numbers are remembered."),
-	notYet(brokerTiming("group.initial.rebalance.delay.ms", millis(IntConfig, 0), "0", "3000",
+	brokerTiming("group.initial.rebalance.delay.ms", millis(IntConfig, 0), "0", "3000",
 		func(c *BrokerConfig) *time.Duration { return &c.GroupInitialDelay },
-		"How long the first join of a group waits for others.")),
-	notYet(brokerConfig("group.min.session.timeout.ms", millis(IntConfig, 1), "6000",
+		"How long the first join of a group waits for others."),
+	brokerConfig("group.min.session.timeout.ms", millis(IntConfig, 1), "6000",
 		func(c *BrokerConfig) *time.Duration { return &c.GroupMinSessionTimeout },
-		"The shortest session that a group member may ask for.")),
-	notYet(brokerConfig("group.max.session.timeout.ms", millis(IntConfig, 1), "1800000",
+		"The shortest session that a group member may ask for."),
+	brokerConfig("group.max.session.timeout.ms", millis(IntConfig, 1), "1800000",
 		func(c *BrokerConfig) *time.Duration { return &c.GroupMaxSessionTimeout },
-		"The longest session that a group member may ask for.")),
-	notYet(brokerConfig("group.max.size", whole[int](IntConfig, 1, maxInt), "2147483647",
+		"The longest session that a group member may ask for."),
+	brokerConfig("group.max.size", whole[int](IntConfig, 1, maxInt), "2147483647",
 		func(c *BrokerConfig) *int { return &c.GroupMaxSize },
-		"The most members of one group.")),
-	notYet(brokerConfig("offsets.topic.num.partitions", whole[int](IntConfig, 1, maxInt), "50",
+		"The most members of one group."),
+	brokerConfig("offsets.topic.num.partitions", whole[int](IntConfig, 1, maxInt), "50",
 		func(c *BrokerConfig) *int { return &c.OffsetsPartitions },
-		"Partitions of __consumer_offsets, when it is made.")),
-	notYet(brokerConfig("offsets.topic.replication.factor", whole[int](IntConfig, 1, math.MaxInt16), "3",
+		"Partitions of __consumer_offsets, when it is made."),
+	brokerConfig("offsets.topic.replication.factor", whole[int](IntConfig, 1, math.MaxInt16), "3",
 		func(c *BrokerConfig) *int { return &c.OffsetsReplicationFactor },
-		"Replicas of __consumer_offsets; never more than there are brokers.")),
-	notYet(brokerConfig("offsets.retention.minutes", span(IntConfig, time.Minute, 1), "10080",
+		"Replicas of __consumer_offsets; never more than there are brokers."),
+	brokerConfig("offsets.retention.minutes", span(IntConfig, time.Minute, 1), "10080",
 		func(c *BrokerConfig) *time.Duration { return &c.OffsetsRetention },
-		"How long a group without members keeps its committed offsets.")),
-	notYet(brokerConfig("offsets.retention.check.interval.ms", millis(LongConfig, 1), "600000",
+		"How long a group without members keeps its committed offsets."),
+	brokerConfig("offsets.retention.check.interval.ms", millis(LongConfig, 1), "600000",
 		func(c *BrokerConfig) *time.Duration { return &c.OffsetsRetentionCheck },
-		"How often committed offsets are looked at for their age.")),
-	notYet(brokerConfig("offset.metadata.max.bytes", whole[int](IntConfig, 0, maxInt), "4096",
+		"How often committed offsets are looked at for their age."),
+	brokerConfig("offset.metadata.max.bytes", whole[int](IntConfig, 0, maxInt), "4096",
 		func(c *BrokerConfig) *int { return &c.OffsetMetadataMaxBytes },
-		"The longest note that goes with a committed offset.")),
+		"The longest note that goes with a committed offset."),
 )
 
 // topicConfig makes a topic's config together with the broker's, which gives the
@@ -197,14 +195,6 @@ func brokerConfig[T any](name string, k kind[T], def string, field func(*BrokerC
 		Name: name, Type: k.typ, Scope: BrokerScope, Default: def, KafkaDefault: def, Accepts: k.accepts, Doc: doc,
 		setBroker: func(c *BrokerConfig, value string) bool { return k.into(field(c), value) },
 	}}
-}
-
-// notYet marks configs that Kafka has and that nothing here heeds yet.
-func notYet(defs []ConfigDef) []ConfigDef {
-	for i := range defs {
-		defs[i].later = true
-	}
-	return defs
 }
 
 // brokerTiming is a brokerConfig whose default suits nodes of one process.

@@ -3,7 +3,6 @@ package metadata
 import (
 	"math"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -99,7 +98,8 @@ func TestDefaultsSuitOneProcess(t *testing.T) {
 	require.Equal(t, 9*time.Second, k.SessionTimeout)
 	require.Equal(t, 2*time.Second, k.HeartbeatInterval)
 	require.Equal(t, 30*time.Second, k.ReplicaLagTimeMax)
-	require.Len(t, KafkaTimings(), 3)
+	require.Equal(t, 3*time.Second, k.GroupInitialDelay)
+	require.Len(t, KafkaTimings(), 4)
 }
 
 func TestTopicOverBrokerOverDefault(t *testing.T) {
@@ -148,29 +148,6 @@ func TestWrongConfigsAreNamed(t *testing.T) {
 	}
 	require.NoError(t, ValidateBrokerConfig("replica.lag.time.max.ms", "400"))
 	require.ErrorIs(t, ValidateBrokerConfig("replica.lag.time.max.ms", "x"), ErrInvalidConfig)
-}
-
-// To accept a config and do nothing would be a lie; to call it unknown, another.
-func TestWhatIsNotInEffectIsRefusedByName(t *testing.T) {
-	later := 0
-	for _, d := range configDefs {
-		if !d.later {
-			continue
-		}
-		later++
-		err := ValidateTopicConfig(d.Name, d.Default)
-		if d.Scope == BrokerScope {
-			_, err = NewBrokerConfig(map[string]string{d.Name: d.Default})
-			require.NotContains(t, KafkaTimings(), d.Name)
-		}
-		require.ErrorIs(t, err, ErrInvalidConfig)
-		require.ErrorContains(t, err, `"`+d.Name+`" is a config of Kafka's`)
-		require.False(t, slices.ContainsFunc(ConfigDefs(), func(o ConfigDef) bool { return o.Name == d.Name }), d.Name)
-		for _, e := range slices.Concat(defaultConfig.DescribeTopic(nil), defaultConfig.DescribeBroker()) {
-			require.NotEqual(t, d.Name, e.Name)
-		}
-	}
-	require.Positive(t, later)
 }
 
 func TestContradictionsOfATopic(t *testing.T) {

@@ -100,6 +100,8 @@ var (
 
 	// ErrCoordinatorNotAvailable: nobody can decide for the group just now; ask again.
 	ErrCoordinatorNotAvailable = errors.New("coordinator not available")
+	// ErrCoordinatorLoadInProgress: the group's broker still reads what is committed; ask again.
+	ErrCoordinatorLoadInProgress = errors.New("coordinator load in progress")
 	// ErrNotCoordinator: this broker is not the group's broker (any more).
 	ErrNotCoordinator = errors.New("not coordinator")
 	// ErrIllegalGeneration: the request names another generation than the group is in.
@@ -122,6 +124,12 @@ var (
 	ErrMemberIDRequired = errors.New("member id required")
 	// ErrGroupMaxSizeReached: the group has group.max.size members.
 	ErrGroupMaxSizeReached = errors.New("group max size reached")
+	// ErrOffsetMetadataTooLarge: the note of an offset commit is above offset.metadata.max.bytes.
+	ErrOffsetMetadataTooLarge = errors.New("offset metadata too large")
+	// ErrInvalidCommitOffsetSize: the offsets of one commit do not fit into a batch of the offsets topic.
+	ErrInvalidCommitOffsetSize = errors.New("invalid commit offset size")
+	// ErrGroupSubscribedToTopic: an offset is not deleted while a member subscribes to its topic.
+	ErrGroupSubscribedToTopic = errors.New("group subscribed to topic")
 	// ErrFencedInstanceID: another process has taken the static member's place (KIP-345).
 	ErrFencedInstanceID = errors.New("fenced instance id")
 

@@ -1,10 +1,26 @@
 package metadata
 
-import "unicode/utf8"
+import (
+	"strconv"
+	"unicode/utf8"
+)
 
 // OffsetsTopic is the internal topic that holds committed offsets. Whoever leads a
 // group's partition of it is the group's broker.
 const OffsetsTopic = "__consumer_offsets"
+
+// OffsetsTopicConfigs are the configs of OffsetsTopic, which nobody can choose: it is compacted,
+// what is acknowledged of it is on two replicas if there are two, and no election may
+// lose it.
+func OffsetsTopicConfigs(replicationFactor int) map[string]string {
+	return map[string]string{
+		"cleanup.policy":                 "compact",
+		"compression.type":               "producer",
+		"min.insync.replicas":            strconv.Itoa(min(2, replicationFactor)),
+		"segment.bytes":                  "104857600",
+		"unclean.leader.election.enable": "false",
+	}
+}
 
 // GroupPartition is a group's partition of OffsetsTopic, which has that many, as
 // Kafka computes it: Java's hash of the name, over its UTF-16 code units, without sign.

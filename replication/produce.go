@@ -29,12 +29,25 @@ const acksAll = -1
 //   - ErrRequestTimedOut: ctx ended while others wrote; nothing was written.
 //   - what partition.Log.AppendAsLeader says of the batch.
 func (r *Replica) Append(ctx context.Context, batch []byte, acks int16, now time.Time) (Appended, error) {
+	return r.append(ctx, batch, acks, anyEpoch, now)
+}
+
+// AppendIn is Append for who knows what the log holds in one leadership and must not
+// write in another: if this broker does not lead in that leader epoch any more, or
+// not yet, it is ErrNotLeaderOrFollower.
+func (r *Replica) AppendIn(ctx context.Context, epoch int32, batch []byte, acks int16, now time.Time) (Appended, error) {
+	return r.append(ctx, batch, acks, epoch, now)
+}
+
+const anyEpoch = -1
+
+func (r *Replica) append(ctx context.Context, batch []byte, acks int16, in int32, now time.Time) (Appended, error) {
 	if err := r.take(ctx); err != nil {
 		return Appended{}, fmt.Errorf("%s: waiting for the log: %w", r, metadata.ErrRequestTimedOut)
 	}
 	defer r.release()
 	r.settle()
-	epoch, err := r.mayAppend(acks)
+	epoch, err := r.mayAppend(acks, in)
 	if err != nil {
 		return Appended{}, fmt.Errorf("%s: %w", r, err)
 	}
@@ -70,11 +83,11 @@ func (r *Replica) AwaitSynced(a Appended) error {
 	return r.appended(a.Epoch, r.cfg.Log.LogEndOffset(), time.Now())
 }
 
-func (r *Replica) mayAppend(acks int16) (epoch int32, err error) {
+func (r *Replica) mayAppend(acks int16, in int32) (epoch int32, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case r.role != Leading:
+	case r.role != Leading, in != anyEpoch && in != r.leader.state.LeaderEpoch:
 		return 0, metadata.ErrNotLeaderOrFollower
 	case acks == acksAll && r.leader.UnderMinISR():
 		return 0, metadata.ErrNotEnoughReplicas
@@ -116,6 +129,17 @@ func (r *Replica) AwaitCommitted(ctx context.Context, a Appended) error {
 	}
 	if err := r.marks.Wait(ctx, a.Epoch, a.LastOffset+1); err != nil {
 		return fmt.Errorf("%s at offset %d, leader epoch %d: %w", r, a.BaseOffset, a.Epoch, err)
+	}
+	return nil
+}
+
+// AwaitPassed waits until the high watermark of a leader epoch has reached an offset,
+// however few replicas are in sync meanwhile. Errors:
+//   - ErrNotLeaderOrFollower: that leadership is over.
+//   - ErrRequestTimedOut: ctx ended first.
+func (r *Replica) AwaitPassed(ctx context.Context, epoch int32, offset int64) error {
+	if err := r.marks.WaitPassed(ctx, epoch, offset); err != nil {
+		return fmt.Errorf("%s up to offset %d, leader epoch %d: %w", r, offset, epoch, err)
 	}
 	return nil
 }

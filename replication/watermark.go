@@ -45,12 +45,21 @@ func (w *Watermark) set(m mark) {
 // ErrNotEnoughReplicasAfterAppend when the ISR is below min.insync.replicas,
 // ErrRequestTimedOut when ctx ends first. What is true at once wins over ctx.
 func (w *Watermark) Wait(ctx context.Context, epoch int32, offset int64) error {
+	return w.wait(ctx, epoch, offset, guard.MinISRAfterAppend.Holds())
+}
+
+// WaitPassed is Wait for who does not mind how many replicas are in sync.
+func (w *Watermark) WaitPassed(ctx context.Context, epoch int32, offset int64) error {
+	return w.wait(ctx, epoch, offset, false)
+}
+
+func (w *Watermark) wait(ctx context.Context, epoch int32, offset int64, minISR bool) error {
 	for {
 		m, changed := w.look(epoch, offset)
 		switch {
 		case !m.open || m.epoch != epoch:
 			return metadata.ErrNotLeaderOrFollower
-		case m.short && guard.MinISRAfterAppend.Holds():
+		case m.short && minISR:
 			return metadata.ErrNotEnoughReplicasAfterAppend
 		case m.offset >= offset || !guard.AckAfterCommit.Holds():
 			return nil

@@ -181,6 +181,12 @@ func (c DeleteTopics) apply(w *work) {
 			w.result.Deleted = append(w.result.Deleted, DeletedTopic{TopicRef: ref, Err: fmt.Errorf("%w: %s", unknown, ref)})
 			continue
 		}
+		if t.Name == metadata.OffsetsTopic {
+			w.result.Deleted = append(w.result.Deleted, DeletedTopic{
+				TopicRef: ref, Err: fmt.Errorf("%w: %s is the cluster's own", metadata.ErrInvalidTopic, t.Name),
+			})
+			continue
+		}
 		gone[t.ID] = true
 		w.result.Deleted = append(w.result.Deleted, DeletedTopic{TopicRef: TopicRef{ID: t.ID, Name: t.Name}})
 		w.result.Deltas = append(w.result.Deltas, metadata.TopicDeleted{ID: t.ID})

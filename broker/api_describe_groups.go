@@ -1,0 +1,91 @@
+package broker
+
+// DescribeGroups (key 15), versions 0 to 6: state, protocol and members of groups, by what this
+// broker has replayed of them. Members that wait for their first generation are no facts
+// yet and are not shown. Subscriptions and assignments are, while the group is Stable.
+//
+// Left out: authorization; asked for the allowed operations, the answer is all.
+//
+// Versions: 3 allowed operations; 4 static members; 5 flexible; 6 GROUP_ID_NOT_FOUND for a group
+// that is not there (KIP-1043), before: one that is Dead.
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/brokersim/brokersim/consumergroup"
+	"github.com/brokersim/brokersim/metadata"
+	"github.com/brokersim/brokersim/wire"
+)
+
+// groupOperations are the operations that Kafka knows of a group, as bits.
+const groupOperations int32 = 1<<3 | 1<<6 | 1<<8
+
+func (b *Broker) describeGroups(req *kmsg.DescribeGroupsRequest) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
+	resp.Groups = []kmsg.DescribeGroupsResponseGroup{}
+	for _, id := range req.Groups {
+		g, err := b.describeGroup(id)
+		if req.IncludeAuthorizedOperations {
+			g.AuthorizedOperations = groupOperations
+		}
+		if err != nil {
+			g.ErrorCode = wire.Code(err)
+			if req.Version >= 6 {
+				g.ErrorMessage = kmsg.StringPtr(err.Error())
+			}
+		}
+		if g.State == consumergroup.Dead.String() && req.Version < 6 {
+			g.ErrorCode = 0
+		}
+		resp.Groups = append(resp.Groups, g)
+	}
+	return resp
+}
+
+func (b *Broker) describeGroup(id string) (kmsg.DescribeGroupsResponseGroup, error) {
+	g := kmsg.NewDescribeGroupsResponseGroup()
+	g.Group, g.Members = id, []kmsg.DescribeGroupsResponseGroupMember{}
+	shard, err := b.groups.of(id)
+	if err != nil {
+		return g, err
+	}
+	kept, _ := b.image().Group(id)
+	f, err := consumergroup.FactsOf(kept)
+	if err != nil {
+		return g, err
+	}
+	switch f := f.(type) {
+	case *consumergroup.ClassicFacts:
+		describeClassic(&g, f)
+	default:
+		if !shard.has(id) {
+			g.State = consumergroup.Dead.String()
+			return g, fmt.Errorf("%w: %q", metadata.ErrGroupIDNotFound, id)
+		}
+		g.State = consumergroup.Empty.String()
+	}
+	return g, nil
+}
+
+func describeClassic(g *kmsg.DescribeGroupsResponseGroup, f *consumergroup.ClassicFacts) {
+	g.State, g.ProtocolType = f.StateName(), f.ProtocolType
+	stable := f.State == consumergroup.Stable
+	if stable {
+		g.Protocol = f.Protocol
+	}
+	for _, m := range f.Members {
+		a := kmsg.NewDescribeGroupsResponseGroupMember()
+		a.MemberID, a.ClientID, a.ClientHost = m.ID, m.ClientID, m.ClientHost
+		a.ProtocolMetadata, a.MemberAssignment = []byte{}, []byte{}
+		if m.Instance != "" {
+			a.InstanceID = &m.Instance
+		}
+		if i := slices.IndexFunc(m.Protocols, func(p consumergroup.Protocol) bool { return p.Name == f.Protocol }); stable && i >= 0 {
+			a.ProtocolMetadata, a.MemberAssignment = []byte(m.Protocols[i].Metadata), []byte(m.Assignment)
+		}
+		g.Members = append(g.Members, a)
+	}
+}

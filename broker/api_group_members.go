@@ -1,0 +1,91 @@
+package broker
+
+// JoinGroup (key 11), versions 0 to 9; SyncGroup (14), 0 to 5; Heartbeat (12), 0 to 4;
+// LeaveGroup (13), 0 to 5: what members of a group ask. The group's broker passes it on to the
+// active coordinator, which decides (coordinator/rpc_groups.go has the versions), and the
+// answer back, see group_relay.go. Answers may take minutes: a join waits for all members. The
+// connection's next request begins meanwhile.
+//
+// A broker that is not the group's says NOT_COORDINATOR; one that does not know yet what is
+// committed COORDINATOR_LOAD_IN_PROGRESS, but to a heartbeat it says nothing of that, as in
+// Kafka: the group lives on.
+//
+// Left out: authorization.
+
+import (
+	"context"
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/brokersim/brokersim/metadata"
+	"github.com/brokersim/brokersim/wire"
+)
+
+func (b *Broker) joinGroup(ctx context.Context, r *wire.Request, req *kmsg.JoinGroupRequest) wire.Reply {
+	id := ""
+	if req.MemberID == "" {
+		client, instance := "", ""
+		if r.ClientID != nil {
+			client = *r.ClientID
+		}
+		if req.InstanceID != nil {
+			instance = *req.InstanceID
+		}
+		id = b.groups.newMemberID(client, instance)
+	}
+	return b.relayed(ctx, r, req.Group, b.groups.relays, id)
+}
+
+func (b *Broker) syncGroup(ctx context.Context, r *wire.Request, req *kmsg.SyncGroupRequest) wire.Reply {
+	return b.relayed(ctx, r, req.Group, b.groups.relays, "")
+}
+
+func (b *Broker) leaveGroup(ctx context.Context, r *wire.Request, req *kmsg.LeaveGroupRequest) wire.Reply {
+	return b.relayed(ctx, r, req.Group, b.groups.relays, "")
+}
+
+func (b *Broker) heartbeatGroup(ctx context.Context, r *wire.Request, req *kmsg.HeartbeatRequest) wire.Reply {
+	if _, err := b.groups.of(req.Group); errors.Is(err, metadata.ErrCoordinatorLoadInProgress) {
+		return wire.Reply{Response: req.ResponseKind()}
+	}
+	return b.relayed(ctx, r, req.Group, b.groups.beats, "")
+}
+
+// relayed begins to relay a request, and answers when the answer is there. newMemberID is that of
+// a member that has none yet.
+func (b *Broker) relayed(ctx context.Context, r *wire.Request, group string, channel *coordinatorChannel, newMemberID string) wire.Reply {
+	if group == "" {
+		return groupRefusal(r, metadata.ErrInvalidGroupID)
+	}
+	shard, err := b.groups.of(group)
+	if err != nil {
+		return groupRefusal(r, err)
+	}
+	relay := b.groups.relay(shard, channel, r)
+	relay.NewMemberID = newMemberID
+	answer := make(chan kmsg.Response, 1)
+	go func() { // Later, which is always called, waits for it
+		answer <- b.guarded(r, func() kmsg.Response {
+			resp, err := relay.do(ctx, r.Body)
+			if err != nil {
+				return groupError(r.Body, err)
+			}
+			return resp
+		})
+	}()
+	return wire.Reply{Later: func() kmsg.Response { return <-answer }}
+}
+
+func groupRefusal(r *wire.Request, err error) wire.Reply {
+	return wire.Reply{Response: groupError(r.Body, err)}
+}
+
+// groupError answers a request of a group with an error.
+func groupError(req kmsg.Request, err error) kmsg.Response {
+	resp := wire.ErrorAnswer(req, wire.Code(err))
+	if join, ok := resp.(*kmsg.JoinGroupResponse); ok {
+		join.Generation = -1
+	}
+	return resp
+}

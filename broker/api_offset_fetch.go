@@ -1,0 +1,141 @@
+package broker
+
+// OffsetFetch (key 9), versions 1 to 10: what a group has committed, in the partitions that are
+// named or in all. What is shown is committed by the in-sync replicas: the answer waits for the
+// newest commit that it shows. A partition without a commit has offset -1 and no error; a
+// commit of a topic that was deleted meanwhile is none.
+//
+// Left out: authorization; transactions, so all offsets are stable (RequireStable); the
+// member epochs of version 9.
+//
+// Versions: 2 null asks for all, an error for the group; 5 leader epochs; 6 flexible; 8 several
+// groups (KIP-709); 10 topics by id.
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/brokersim/brokersim/consumergroup/offsets"
+	"github.com/brokersim/brokersim/metadata"
+	"github.com/brokersim/brokersim/wire"
+)
+
+func (b *Broker) offsetFetch(ctx context.Context, req *kmsg.OffsetFetchRequest) wire.Reply {
+	if req.Version < 8 {
+		return wire.Reply{Later: func() kmsg.Response { return b.fetchOffsetsOfOne(ctx, req) }}
+	}
+	return wire.Reply{Later: func() kmsg.Response {
+		resp := req.ResponseKind().(*kmsg.OffsetFetchResponse)
+		resp.Groups = []kmsg.OffsetFetchResponseGroup{}
+		for _, g := range req.Groups {
+			resp.Groups = append(resp.Groups, b.fetchOffsets(ctx, g, req.Version))
+		}
+		return resp
+	}}
+}
+
+// fetchOffsetsOfOne answers in the words of before version 8.
+func (b *Broker) fetchOffsetsOfOne(ctx context.Context, req *kmsg.OffsetFetchRequest) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.OffsetFetchResponse)
+	resp.Topics = []kmsg.OffsetFetchResponseTopic{}
+	ask := kmsg.NewOffsetFetchRequestGroup()
+	ask.Group = req.Group
+	if req.Topics != nil || req.Version < 2 {
+		ask.Topics = []kmsg.OffsetFetchRequestGroupTopic{}
+	}
+	for _, t := range req.Topics {
+		ask.Topics = append(ask.Topics, kmsg.OffsetFetchRequestGroupTopic{Topic: t.Topic, Partitions: t.Partitions})
+	}
+	g := b.fetchOffsets(ctx, ask, req.Version)
+	resp.ErrorCode = g.ErrorCode
+	if g.ErrorCode != 0 { // before version 2 there is no other place for it
+		return wire.ErrorAnswer(offsetFetchItems(req), g.ErrorCode)
+	}
+	for _, t := range g.Topics {
+		topic := kmsg.NewOffsetFetchResponseTopic()
+		topic.Topic = t.Topic
+		for _, p := range t.Partitions {
+			topic.Partitions = append(topic.Partitions, kmsg.OffsetFetchResponseTopicPartition(p))
+		}
+		resp.Topics = append(resp.Topics, topic)
+	}
+	return resp
+}
+
+// offsetFetchItems is the request as far as an error names what it is about: the group alone
+// from version 2 on.
+func offsetFetchItems(req *kmsg.OffsetFetchRequest) *kmsg.OffsetFetchRequest {
+	if req.Version < 2 {
+		return req
+	}
+	group := *req
+	group.Topics = nil
+	return &group
+}
+
+// fetchOffsets answers for one group.
+func (b *Broker) fetchOffsets(ctx context.Context, ask kmsg.OffsetFetchRequestGroup, version int16) kmsg.OffsetFetchResponseGroup {
+	g := kmsg.NewOffsetFetchResponseGroup()
+	g.Group, g.Topics = ask.Group, []kmsg.OffsetFetchResponseGroupTopic{}
+	commits, err := b.committedOffsets(ctx, ask.Group)
+	if err != nil {
+		g.ErrorCode = wire.Code(err)
+		return g
+	}
+	if ask.Topics == nil {
+		ask.Topics = topicsOf(commits, b.image())
+	}
+	for _, t := range ask.Topics {
+		g.Topics = append(g.Topics, b.fetchedTopic(t, commits, version >= 10))
+	}
+	return g
+}
+
+func (b *Broker) committedOffsets(ctx context.Context, group string) (map[offsets.Place]offsets.Commit, error) {
+	shard, err := b.groups.of(group)
+	if err != nil {
+		return nil, err
+	}
+	return shard.committed(ctx, group)
+}
+
+// topicsOf asks for all that a group has committed.
+func topicsOf(commits map[offsets.Place]offsets.Commit, im *metadata.Image) (topics []kmsg.OffsetFetchRequestGroupTopic) {
+	for _, p := range offsets.Places(commits) {
+		if n := len(topics); n == 0 || topics[n-1].Topic != p.Topic {
+			t := kmsg.NewOffsetFetchRequestGroupTopic()
+			t.Topic = p.Topic
+			if known := im.TopicByName(p.Topic); known != nil {
+				t.TopicID = known.ID
+			}
+			topics = append(topics, t)
+		}
+		last := &topics[len(topics)-1]
+		last.Partitions = append(last.Partitions, p.Partition)
+	}
+	return topics
+}
+
+func (b *Broker) fetchedTopic(ask kmsg.OffsetFetchRequestGroupTopic, commits map[offsets.Place]offsets.Commit, byID bool) kmsg.OffsetFetchResponseGroupTopic {
+	topic := kmsg.NewOffsetFetchResponseGroupTopic()
+	topic.Topic, topic.TopicID = ask.Topic, ask.TopicID
+	name, code := ask.Topic, int16(0)
+	if byID {
+		known, err := topicRef{id: ask.TopicID, byID: true}.find(b.image())
+		if code = wire.Code(err); err == nil {
+			name = known.Name
+		}
+	}
+	for _, n := range ask.Partitions {
+		p := kmsg.NewOffsetFetchResponseGroupTopicPartition()
+		note := ""
+		p.Partition, p.Offset, p.LeaderEpoch, p.ErrorCode = n, -1, -1, code
+		if c, ok := commits[offsets.Place{Topic: name, Partition: n}]; ok && code == 0 {
+			p.Offset, p.LeaderEpoch, note = c.Offset, c.LeaderEpoch, c.Metadata
+		}
+		p.Metadata = &note
+		topic.Partitions = append(topic.Partitions, p)
+	}
+	return topic
+}

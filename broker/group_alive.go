@@ -1,0 +1,97 @@
+package broker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/brokersim/brokersim/wire"
+)
+
+// keepAlive tells the active coordinator that members live who commit and may not
+// heartbeat: a commit counts as a heartbeat. Of one that commits often it is told now and then.
+// It has no goroutine but the one that calls run.
+type keepAlive struct {
+	send func(context.Context, sign)
+	wake chan struct{} // one slot
+
+	mu    sync.Mutex // a leaf
+	told  map[member]time.Time
+	queue []sign
+}
+
+type member struct{ group, id string }
+
+// A sign is a sign of life of a member.
+type sign struct {
+	member
+	shard      *groupShard
+	instance   *string
+	generation int32
+}
+
+// tellAtMost bounds how often a member's commits are told: twice in the shortest session
+// that Kafka allows by default would do.
+const tellAtMost = time.Second
+
+// maxTold is how many members are remembered before those are forgotten that were not
+// heard of lately.
+const maxTold = 10_000
+
+func newKeepAlive(send func(context.Context, sign)) *keepAlive {
+	return &keepAlive{send: send, wake: make(chan struct{}, 1), told: map[member]time.Time{}}
+}
+
+// note takes a sign of life of a member whose session has that length. It never waits.
+func (k *keepAlive) note(s sign, session time.Duration, now time.Time) {
+	every := min(tellAtMost, session/4)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if last, ok := k.told[s.member]; ok && now.Sub(last) < every {
+		return
+	}
+	if len(k.told) >= maxTold {
+		for m, at := range k.told {
+			if now.Sub(at) >= tellAtMost {
+				delete(k.told, m)
+			}
+		}
+	}
+	k.told[s.member] = now
+	k.queue = append(k.queue, s)
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run tells until ctx ends.
+func (k *keepAlive) run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-k.wake:
+		}
+		k.mu.Lock()
+		queue := k.queue
+		k.queue = nil
+		k.mu.Unlock()
+		for _, s := range queue {
+			k.send(ctx, s)
+		}
+	}
+}
+
+// beat sends a heartbeat for a member. Nobody reads the answer.
+func (g *groups) beat(ctx context.Context, s sign) {
+	req := kmsg.NewPtrHeartbeatRequest()
+	req.Version = 4
+	req.Group, req.MemberID, req.InstanceID, req.Generation = s.group, s.id, s.instance, s.generation
+	ctx, cancel := context.WithTimeout(ctx, tellAtMost)
+	defer cancel()
+	r := relay{groups: g, shard: s.shard, channel: g.beats, Relay: wire.Relay{Broker: g.cfg.ID, LeaderEpoch: s.shard.epoch}}
+	_, _ = r.do(ctx, req)
+}

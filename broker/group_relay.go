@@ -1,0 +1,87 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/brokersim/brokersim/metadata"
+	"github.com/brokersim/brokersim/wire"
+)
+
+// A relay is a request of a group on its way to the active coordinator and back.
+type relay struct {
+	groups  *groups
+	shard   *groupShard
+	channel *coordinatorChannel
+	client  *string // the client's id
+	wire.Relay
+}
+
+// relay prepares to relay what a client asks of a group in a shard.
+func (g *groups) relay(s *groupShard, channel *coordinatorChannel, r *wire.Request) relay {
+	return relay{groups: g, shard: s, channel: channel, client: r.ClientID, Relay: wire.Relay{
+		Broker: g.cfg.ID, LeaderEpoch: s.epoch, ClientHost: hostOf(r.Conn.RemoteAddr()),
+	}}
+}
+
+// hostOf writes a client's address as Kafka shows it: "/127.0.0.1".
+func hostOf(addr net.Addr) string {
+	host, _, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		host = addr.String()
+	}
+	return "/" + host
+}
+
+// do has the active coordinator answer req. The answer is passed on once this broker has
+// replayed what it shows, and still leads. It tries until ctx or the leadership ends; the
+// request may have been carried out then.
+func (r relay) do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.shard.ctx, cancel)()
+	env := kmsg.NewPtrEnvelopeRequest()
+	env.RequestData = wire.AppendRequest(nil, wire.Header{ClientID: r.client}, req)[4:]
+	wire.PutRelay(env, r.Relay)
+	resp, err := r.channel.Do(ctx, env)
+	if r.shard.ctx.Err() != nil {
+		return nil, r.shard.over()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", metadata.ErrCoordinatorNotAvailable, err)
+	}
+	answer, shown, err := relayedAnswer(req, resp)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.groups.images.until(ctx, r.groups.ctx.Done(), func(im *metadata.Image) bool { return im.Offset() >= shown }); err != nil {
+		return nil, fmt.Errorf("%w: replaying up to metadata offset %d: %w", metadata.ErrCoordinatorNotAvailable, shown, err)
+	}
+	if err := r.shard.settled(ctx); err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
+// relayedAnswer takes an answer out of its envelope, with the metadata offset that it shows.
+func relayedAnswer(req kmsg.Request, resp kmsg.Response) (answer kmsg.Response, shown int64, err error) {
+	env, ok := resp.(*kmsg.EnvelopeResponse)
+	if !ok {
+		return nil, 0, fmt.Errorf("%w: %T answers an envelope", metadata.ErrUnknownServer, resp)
+	}
+	if err := wire.Err(env.ErrorCode); err != nil {
+		return nil, 0, fmt.Errorf("relaying %s: %w", kmsg.NameForKey(req.Key()), err)
+	}
+	if shown, err = wire.ShownUpTo(env); err != nil {
+		return nil, 0, err
+	}
+	answer = req.ResponseKind()
+	answer.SetVersion(req.GetVersion())
+	if _, err := wire.DecodeResponse(env.ResponseData, answer); err != nil {
+		return nil, 0, fmt.Errorf("%w: a relayed answer: %w", metadata.ErrUnknownServer, err)
+	}
+	return answer, shown, nil
+}
