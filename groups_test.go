@@ -233,3 +233,30 @@ func TestDeletingGroupsAndOffsets(t *testing.T) {
 		require.Empty(t, groups.Groups())
 	})
 }
+
+// Deciding waits for a coordinator, working does not: who has partitions goes on with them.
+func TestAGroupGoesOnWithoutACoordinator(t *testing.T) {
+	inGroups(t, func(t *testing.T, c *brokertest.C, admin *kadm.Client) {
+		w := worker(t, c)
+		work(t, w, 100)
+		generation := func() int32 { _, n := w.GroupMetadata(); return n }
+		before := generation()
+		for _, n := range c.Coordinator().Nodes() {
+			require.NoError(t, n.Kill())
+		}
+		p := client(t, c, kgo.DefaultProduceTopic("orders"))
+		for i := range 60 {
+			time.Sleep(time.Second)
+			began := time.Now()
+			produce(t, p, fmt.Sprint("late ", i))
+			require.Len(t, work(t, w, 1), 1)
+			require.Less(t, time.Since(began), 500*time.Millisecond, "a commit does not wait behind a heartbeat")
+		}
+		for _, n := range c.Coordinator().Nodes() {
+			require.NoError(t, n.Start())
+		}
+		time.Sleep(20 * time.Second)
+		require.Equal(t, before, generation())
+		require.EqualValues(t, 160, offsetsOf(t, admin, "billing"))
+	})
+}
