@@ -19,10 +19,7 @@ import (
 	"github.com/brokersim/brokersim/examples/internal/story"
 )
 
-const (
-	partitions = 3
-	pause      = 2 * time.Millisecond // between two orders
-)
+const pause = 2 * time.Millisecond // between two orders
 
 func main() { story.Main("orders", run) }
 
@@ -30,7 +27,7 @@ func run(ctx context.Context, out io.Writer, opts ...brokersim.Option) (story.Wo
 	stage := story.NewStage(out)
 	defer stage.Close()
 	c, err := brokersim.New(ctx, append(opts,
-		brokersim.Topic(story.Topic, partitions, 2),
+		brokersim.Topic(story.Topic, 3, 2),
 		brokersim.BrokerConfig(fmt.Sprintf("group.min.session.timeout.ms=%d", session.Milliseconds())),
 	)...)
 	if err != nil {
@@ -107,10 +104,7 @@ func (k *kitchen) workerDies() error {
 
 // brokerDies kills the group's broker, which leads a partition of the orders, too.
 func (k *kitchen) brokerDies() error {
-	g, err := story.DescribeGroup(k.ctx, k.cluster, group)
-	if err != nil {
-		return err
-	}
+	g, _ := k.cluster.Snapshot().Group(group)
 	k.stage.Heading("broker %d is killed, which is the group's broker and leads orders", g.Broker)
 	k.stage.Zero()
 	if err := k.cluster.Broker(g.Broker).Kill(); err != nil {
@@ -132,26 +126,29 @@ func (k *kitchen) coordinatorDies() error {
 // finish waits until the group has committed everything up to the end of each partition:
 // what was not cooked by then never will be.
 func (k *kitchen) finish() error {
-	k.stage.Heading("the last orders are cooked")
-	k.shop.Settle()
-	return story.AwaitCommitted(k.ctx, k.cluster, group)
+	k.stage.Heading("the last orders are cooked, and everybody goes home")
+	var all []brokersim.Cond
+	for _, p := range k.cluster.Snapshot().Partitions {
+		if p.Topic == story.Topic {
+			all = append(all, brokersim.CommittedOffset(group, p.Topic, p.Partition, p.HighWatermark))
+		}
+	}
+	return k.cluster.Wait(k.ctx, brokersim.All(all...))
 }
 
-// orders places n orders, one every pause, and then tells who owns what.
+// orders places n orders, one every pause, and once they are acknowledged tells who owns what.
 func (k *kitchen) orders(n int) error {
 	if err := k.shop.Place(k.ctx, n, pause); err != nil {
 		return err
 	}
-	var names []string
-	for _, w := range k.workers {
-		names = append(names, w.name)
-	}
-	g, err := story.AwaitGroup(k.ctx, k.cluster, group, partitions, names...)
-	if err != nil {
+	k.shop.Settle()
+	if err := k.cluster.Wait(k.ctx, brokersim.GroupStable(group, len(k.workers))); err != nil {
 		return err
 	}
+	g, _ := k.cluster.Snapshot().Group(group)
 	v := k.ledger.WorkVerdict()
-	k.stage.Say("generation %d: %v; %d orders placed, %d cooked, %d of them twice", g.Generation, g, v.Orders, v.Processed, v.Twice)
+	k.stage.Say("generation %d: %s; %d orders placed, %d cooked, %d of them twice",
+		g.Generation, story.Owners(g), v.Orders, v.Processed, v.Twice)
 	return nil
 }
 

@@ -50,24 +50,17 @@ func (s *Stage) Follow(c *brokersim.Cluster, kinds ...event.Kind) {
 	})
 }
 
-// offsetsTopic is where the cluster keeps what groups have committed. It has fifty
-// partitions, and their leaders and ISRs would drown the story.
-const offsetsTopic = "__consumer_offsets"
-
 func (s *Stage) tell(e event.Event) {
-	if e.Topic == offsetsTopic && e.Kind != event.OffsetsLoaded {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if line := s.narrator.Line(e); line != "" {
-		fmt.Fprintln(s.out, memberID.ReplaceAllString(line, "$1"))
+		fmt.Fprintln(s.out, memberID.ReplaceAllString(line, "$1$2"))
 	}
 }
 
-// memberID is a member's id as the cluster makes it, of the client's id and 22 characters
-// that nobody can guess. Where every client has a name of its own, that says who it is.
-var memberID = regexp.MustCompile(`\b(\w+)-[\w-]{22}\b`)
+// memberID is a member's id as the cluster makes it: the client's id or its instance, and 22
+// characters that nobody can foresee. Three of them tell processes apart here.
+var memberID = regexp.MustCompile(`(\w[\w-]*?-[\w-]{3})[\w-]{19}([^\w-]|$)`)
 
 // Heading begins a part of the story.
 func (s *Stage) Heading(format string, args ...any) {
