@@ -52,8 +52,7 @@ func (b *Broker) describeGroup(id string) (kmsg.DescribeGroupsResponseGroup, err
 	if err != nil {
 		return g, err
 	}
-	kept, _ := b.image().Group(id)
-	f, err := consumergroup.FactsOf(kept)
+	f, err := consumergroup.FactsAt(b.image(), id)
 	if err != nil {
 		return g, err
 	}

@@ -15,9 +15,11 @@ package broker
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/brokersim/brokersim/consumergroup"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/wire"
 )
@@ -45,16 +47,44 @@ func (b *Broker) leaveGroup(ctx context.Context, r *wire.Request, req *kmsg.Leav
 	return b.relayed(ctx, r, req.Group, b.groups.relays, "")
 }
 
+// heartbeatPatience is how long a heartbeat waits for the active coordinator: far longer than it
+// takes, and shorter than a client's other requests on the connection may be held up.
+const heartbeatPatience = 100 * time.Millisecond
+
+// heartbeatGroup answers by what is replayed here if the active coordinator cannot be asked for a
+// moment, so that nothing stands still while the next one is elected. No sign of life is
+// lost: it is told on, and whoever takes over gives every member a full session.
 func (b *Broker) heartbeatGroup(ctx context.Context, r *wire.Request, req *kmsg.HeartbeatRequest) wire.Reply {
-	if _, err := b.groups.of(req.Group); errors.Is(err, metadata.ErrCoordinatorLoadInProgress) {
+	shard, err := b.groups.of(req.Group)
+	if errors.Is(err, metadata.ErrCoordinatorLoadInProgress) {
 		return wire.Reply{Response: req.ResponseKind()}
 	}
-	return b.relayed(ctx, r, req.Group, b.groups.beats, "")
+	return b.relayedOr(ctx, r, req.Group, b.groups.beats, "", heartbeatPatience, func() (kmsg.Response, error) {
+		beat := consumergroup.Heartbeat{MemberID: req.MemberID, Generation: req.Generation}
+		if req.InstanceID != nil {
+			beat.Instance = *req.InstanceID
+		}
+		f, err := consumergroup.FactsAt(b.image(), req.Group)
+		if err == nil {
+			err = consumergroup.CheckHeartbeat(f, beat)
+		}
+		if err != nil {
+			return nil, err
+		}
+		b.groups.alive.note(sign{member{req.Group, req.MemberID}, shard, req.InstanceID, req.Generation}, 0, time.Now())
+		return req.ResponseKind(), nil
+	})
 }
 
 // relayed begins to relay a request, and answers when the answer is there. newMemberID is that of
 // a member that has none yet.
 func (b *Broker) relayed(ctx context.Context, r *wire.Request, group string, channel *coordinatorChannel, newMemberID string) wire.Reply {
+	return b.relayedOr(ctx, r, group, channel, newMemberID, 0, nil)
+}
+
+// relayedOr is relayed for what can be answered otherwise after a while, unless that is 0.
+func (b *Broker) relayedOr(ctx context.Context, r *wire.Request, group string, channel *coordinatorChannel, newMemberID string,
+	patience time.Duration, otherwise func() (kmsg.Response, error)) wire.Reply {
 	if group == "" {
 		return groupRefusal(r, metadata.ErrInvalidGroupID)
 	}
@@ -67,7 +97,10 @@ func (b *Broker) relayed(ctx context.Context, r *wire.Request, group string, cha
 	answer := make(chan kmsg.Response, 1)
 	go func() { // Later, which is always called, waits for it
 		answer <- b.guarded(r, func() kmsg.Response {
-			resp, err := relay.do(ctx, r.Body)
+			resp, err := relay.doWithin(ctx, r.Body, patience)
+			if errors.Is(err, errOutOfPatience) {
+				resp, err = otherwise()
+			}
 			if err != nil {
 				return groupError(r.Body, err)
 			}
