@@ -49,7 +49,7 @@ func (b *Broker) describeGroups(req *kmsg.DescribeGroupsRequest) kmsg.Response {
 func (b *Broker) describeGroup(id string) (kmsg.DescribeGroupsResponseGroup, error) {
 	g := kmsg.NewDescribeGroupsResponseGroup()
 	g.Group, g.Members = id, []kmsg.DescribeGroupsResponseGroupMember{}
-	shard, err := b.groups.of(id)
+	shard, err := b.groups.loaded(id)
 	if err != nil {
 		return g, err
 	}

@@ -6,9 +6,9 @@ package broker
 // answer back, see group_relay.go. Answers may take minutes: a join waits for all members. The
 // connection's next request begins meanwhile.
 //
-// A broker that is not the group's says NOT_COORDINATOR; one that does not know yet what is
-// committed COORDINATOR_LOAD_IN_PROGRESS, but to a heartbeat it says nothing of that, as in
-// Kafka: the group lives on.
+// A broker that is not the group's says NOT_COORDINATOR. One that does not know yet what is
+// committed relays all the same, unlike Kafka's: who decides is somebody else, and while a new
+// leader waits for its replicas members must not seem to be silent.
 //
 // Left out: authorization.
 
@@ -59,10 +59,6 @@ const heartbeatPatience = 100 * time.Millisecond
 // moment, so that nothing stands still while the next one is elected. No sign of life is
 // lost: it is told on, and whoever takes over gives every member a full session.
 func (b *Broker) heartbeatGroup(ctx context.Context, r *wire.Request, req *kmsg.HeartbeatRequest) wire.Reply {
-	shard, err := b.groups.of(req.Group)
-	if errors.Is(err, metadata.ErrCoordinatorLoadInProgress) {
-		return wire.Reply{Response: req.ResponseKind()}
-	}
 	return b.relayedOr(ctx, r, req.Group, b.groups.beats, "", heartbeatPatience, func() (kmsg.Response, error) {
 		beat := consumergroup.Heartbeat{MemberID: req.MemberID, Generation: req.Generation}
 		if req.InstanceID != nil {
@@ -72,7 +68,8 @@ func (b *Broker) heartbeatGroup(ctx context.Context, r *wire.Request, req *kmsg.
 		if err == nil {
 			err = consumergroup.CheckHeartbeat(f, beat)
 		}
-		if err != nil {
+		shard, lost := b.groups.of(req.Group)
+		if err = errors.Join(err, lost); err != nil {
 			return nil, err
 		}
 		b.groups.alive.note(sign{member{req.Group, req.MemberID}, shard, req.InstanceID, req.Generation}, 0, time.Now())

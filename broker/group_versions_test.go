@@ -47,6 +47,14 @@ func newCaller(t *testing.T) *caller {
 	c.createTopic("orders", [][]int32{{1, 2}, {2, 1}})
 	q := &caller{t, c, map[int32]*wire.Client{1: c.client(1), 2: c.client(2)}}
 	q.at("any")
+	c.eventually("every group has a broker", func() bool {
+		served := 0
+		for _, b := range c.brokers {
+			shards, _ := b.groups.led()
+			served += len(shards)
+		}
+		return served == 50
+	})
 	return q
 }
 
@@ -61,7 +69,7 @@ func (q *caller) at(group string) *wire.Client {
 		if id = resp.NodeID; resp.ErrorCode != 0 {
 			return false
 		}
-		_, err := q.c.brokers[id].groups.of(group)
+		_, err := q.c.brokers[id].groups.loaded(group)
 		return err == nil
 	})
 	return q.clients[id]
