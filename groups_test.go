@@ -237,14 +237,15 @@ func TestDeletingGroupsAndOffsets(t *testing.T) {
 // Deciding waits for a coordinator, working does not: who has partitions goes on with them.
 func TestAGroupGoesOnWithoutACoordinator(t *testing.T) {
 	inGroups(t, func(t *testing.T, c *brokertest.C, admin *kadm.Client) {
+		p := client(t, c, kgo.DefaultProduceTopic("orders"))
+		produce(t, p, "first") // producer ids come from a coordinator
 		w := worker(t, c)
-		work(t, w, 100)
+		work(t, w, 101)
 		generation := func() int32 { _, n := w.GroupMetadata(); return n }
 		before := generation()
 		for _, n := range c.Coordinator().Nodes() {
 			require.NoError(t, n.Kill())
 		}
-		p := client(t, c, kgo.DefaultProduceTopic("orders"))
 		for i := range 60 {
 			time.Sleep(time.Second)
 			began := time.Now()
@@ -257,7 +258,7 @@ func TestAGroupGoesOnWithoutACoordinator(t *testing.T) {
 		}
 		time.Sleep(20 * time.Second)
 		require.Equal(t, before, generation())
-		require.EqualValues(t, 160, offsetsOf(t, admin, "billing"))
+		require.EqualValues(t, 161, offsetsOf(t, admin, "billing"))
 	})
 }
 
