@@ -223,6 +223,6 @@ func (l *Log) vouch(s *segment, end int64) error {
 	if err := s.milestones.flush(); err != nil {
 		return l.fail("vouch for an append", err)
 	}
-	s.milestones.ahead.Store(true)
+	s.milestones.ahead.CompareAndSwap(false, l.gaps.Load()) // else the checkpoint of the epochs vouches, too
 	return l.usable()
 }

@@ -44,5 +44,6 @@ func (l *Log) noteGaps() error {
 		return err
 	}
 	l.gaps.Store(true)
+	l.active().milestones.ahead.Store(true)
 	return nil
 }

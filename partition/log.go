@@ -224,6 +224,7 @@ func (l *Log) roll(base int64) error {
 		return l.fail("roll a segment", err)
 	}
 	l.newNames.Store(true)
+	s.milestones.ahead.Store(l.gaps.Load())
 	list := *l.segments.Load()
 	grown := append(list[:len(list):len(list)], s)
 	l.segments.Store(&grown)

@@ -21,8 +21,9 @@ type milestone struct{ position, sum uint32 }
 // believed, and a difference is the log's fault.
 //
 // To vouch for a batch that does not follow from the one before it, a milestone is
-// written before the batch is, and synced before it. What the newest milestone has
-// behind it is not covered, but all of it follows: no offset is left out and no epoch begun.
+// written before the batch is, and where offsets may be missing synced before it: without
+// gaps only epochs are news, and those are in their checkpoint. What lies behind the newest
+// milestone follows: no offset is left out and no epoch begun.
 type milestones struct {
 	entries[milestone]
 

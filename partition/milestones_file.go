@@ -11,7 +11,6 @@ func (m *milestones) create(disk vfs.FS, name string) error {
 		return err
 	}
 	m.vouches = true
-	m.ahead.Store(true)
 	return m.flush()
 }
 
@@ -39,7 +38,6 @@ func (m *milestones) open(disk vfs.FS, name string, size int64) error {
 		return nil // it vouches for nothing; see save
 	}
 	m.vouches = true
-	m.ahead.Store(true) // who knows
 	m.list.Store(&list)
 	m.n.Store(int64(len(list)))
 	return m.trim(length, &milestoneFormat)

@@ -103,8 +103,9 @@ type reading struct {
 func (r *reading) segment(buf []byte, s *segment) (out []byte, more bool, err error) {
 	window := windows.Get().(*[locateWindow]byte)
 	defer windows.Put(window)
-	sc, err := s.scanFrom(r.from, window[:])
-	if err != nil {
+	sc := s.scan(s.index.floor(r.from-s.base), window[:])
+	sc.dense = !r.gaps
+	if err := sc.locate(r.from); err != nil {
 		return buf, false, err
 	}
 	at, size := sc.pos, sc.end.at()

@@ -145,6 +145,7 @@ func (r *recovery) open(base int64, following []int64) (intact bool, err error) 
 	if err := s.milestones.open(l.fs, segmentName(l.dir, base, milestoneSuffix), size); err != nil {
 		return false, err
 	}
+	s.milestones.ahead.Store(r.gaps) // nobody knows what of it was synced
 	from, known, err := r.trust(s)
 	if err != nil {
 		return false, err

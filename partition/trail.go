@@ -38,11 +38,11 @@ func (r *recovery) follow(s *segment, from int64, known []milestone) trail {
 }
 
 // news looks at a batch that is about to be taken. It says why it must not be, if it does
-// not follow from the one before, nor from the checkpoint of the epochs, which has each
-// before its first batch, and no milestone will tell whether it is right.
+// not follow from the one before, nor from the checkpoint of the epochs, and no milestone
+// will tell whether it is right.
 func (t *trail) news(h Batch, at int64) (why string) {
 	m := &t.s.milestones
-	if m.follows(h) || h.BaseOffset() == t.r.next && h.LeaderEpoch() == t.r.kept.at(t.r.next) {
+	if m.follows(h) || h.BaseOffset() == t.r.next && t.r.kept.expects(h) {
 		return ""
 	}
 	if len(t.ahead) == 0 && m.vouches {
