@@ -10,7 +10,7 @@ package broker
 // committed COORDINATOR_LOAD_IN_PROGRESS, but to a heartbeat it says nothing of that, as in
 // Kafka: the group lives on.
 //
-// Left out: authorization.
+// Left out: authorization. Version 5 of SyncGroup must name the protocol (KIP-559).
 
 import (
 	"context"
