@@ -7,7 +7,8 @@ package broker
 // joins in between, the answer is NON_EMPTY_GROUP and the offsets are gone.
 //
 // Single offsets are deleted of a group without members, or of one of consumers in
-// topics that no member subscribes to; of the others it is GROUP_SUBSCRIBED_TO_TOPIC.
+// topics that no member subscribes to; of the others it is GROUP_SUBSCRIBED_TO_TOPIC. The
+// group without a name, of simple consumers, is deleted as a whole only, as in Kafka.
 //
 // Left out: authorization. Versions of DeleteGroups: 2 flexible; 3 messages.
 

@@ -10,7 +10,7 @@ package broker
 // committed relays all the same, unlike Kafka's: who decides is somebody else, and while a new
 // leader waits for its replicas members must not seem to be silent.
 //
-// Left out: authorization.
+// Left out: authorization. Version 5 of SyncGroup must name the protocol (KIP-559).
 
 import (
 	"context"

@@ -1,0 +1,23 @@
+# aio.py BOOTSTRAP GROUP: a member by aiokafka, until it is killed.
+import asyncio
+import sys
+import aiokafka
+
+
+async def main():
+    print("aiokafka", aiokafka.__version__, flush=True)
+    c = aiokafka.AIOKafkaConsumer("orders", bootstrap_servers=sys.argv[1], group_id=sys.argv[2], auto_offset_reset="earliest", session_timeout_ms=6000,
+                                  heartbeat_interval_ms=500, auto_commit_interval_ms=500)
+    await c.start()
+    had = None
+    while True:
+        for records in (await c.getmany(timeout_ms=500)).values():
+            for r in records:
+                print(f"{r.partition}@{r.offset} {r.value}", flush=True)
+        has = sorted(p.partition for p in c.assignment())
+        if has != had:
+            print("assigned", has, flush=True)
+            had = has
+
+
+asyncio.run(main())
