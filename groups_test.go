@@ -260,3 +260,27 @@ func TestAGroupGoesOnWithoutACoordinator(t *testing.T) {
 		require.EqualValues(t, 160, offsetsOf(t, admin, "billing"))
 	})
 }
+
+// A broker that alone is left cannot know what is committed, for min.insync.replicas is two. It
+// is the groups' broker all the same, and their members are not silent.
+func TestMembersLiveWhileTheirBrokerLoads(t *testing.T) {
+	inGroups(t, func(t *testing.T, c *brokertest.C, admin *kadm.Client) {
+		w := worker(t, c)
+		work(t, w, 100)
+		_, before := w.GroupMetadata()
+		described, err := admin.DescribeGroups(t.Context(), "billing")
+		require.NoError(t, err)
+		first := described["billing"].Coordinator.NodeID
+		second := first%3 + 1
+		require.NoError(t, c.Broker(first).Kill())
+		require.NoError(t, c.Broker(second).Kill())
+		time.Sleep(time.Minute)
+		require.NoError(t, c.Broker(second).Start())
+		require.NoError(t, c.Broker(first).Start())
+		c.Must(brokersim.FullISR())
+		produce(t, client(t, c, kgo.DefaultProduceTopic("orders")), "late")
+		require.Len(t, work(t, w, 1), 1)
+		_, after := w.GroupMetadata()
+		require.Equal(t, before, after, "nobody was removed")
+	})
+}
