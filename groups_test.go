@@ -241,10 +241,12 @@ func TestAGroupGoesOnWithoutACoordinator(t *testing.T) {
 		work(t, w, 100)
 		generation := func() int32 { _, n := w.GroupMetadata(); return n }
 		before := generation()
+		p := client(t, c, kgo.DefaultProduceTopic("orders"))
+		produce(t, p, "first") // a producer id has to be decided
+		require.Len(t, work(t, w, 1), 1)
 		for _, n := range c.Coordinator().Nodes() {
 			require.NoError(t, n.Kill())
 		}
-		p := client(t, c, kgo.DefaultProduceTopic("orders"))
 		for i := range 60 {
 			time.Sleep(time.Second)
 			began := time.Now()
@@ -257,7 +259,7 @@ func TestAGroupGoesOnWithoutACoordinator(t *testing.T) {
 		}
 		time.Sleep(20 * time.Second)
 		require.Equal(t, before, generation())
-		require.EqualValues(t, 160, offsetsOf(t, admin, "billing"))
+		require.EqualValues(t, 161, offsetsOf(t, admin, "billing"))
 	})
 }
 
