@@ -22,9 +22,11 @@
 //   - Hurt it: [Broker.Kill], [Broker.PowerOff], [Broker.Pause], [Broker.Isolate],
 //     [Disk], [Network], [Broker.FailNext]. Every fault that lasts is a [Fault]
 //     with Heal; [Cluster.Heal] heals all.
-//   - Wait for it: [Cluster.Wait] with a [Cond]. Wait for conditions, never for time.
-//   - Look at it: [Cluster.Snapshot] shows what the coordinator decided and what each
-//     replica holds; [Cluster.Events] tells everything that happens, with causes.
+//   - Wait for it: [Cluster.Wait] with a [Cond] of partitions ([NewLeader]), nodes
+//     ([Registered]) or consumer groups ([GroupStable]). Wait for conditions, never for time.
+//   - Look at it: [Cluster.Snapshot] shows what the coordinator decided, what each replica
+//     holds, and who is in a group, owns what and has come how far; [Cluster.Events] tells
+//     everything that happens, with causes; [Cluster.Dump] is for people.
 //
 // # What stays
 //
@@ -67,7 +69,8 @@
 //   - event: everything that happens, with causes, and the words for it
 //   - internal/network, internal/vfs, internal/gate: the world, made to fail
 //   - this package: process.go first, then cluster.go
-//   - internal/invariant, brokertest: what must hold, and a cluster for a test
+//   - internal/invariant, history, brokertest: what must hold, of the cluster and of what the
+//     clients of a group were told, and a cluster for a test
 //
 // # What it is not
 //

@@ -154,3 +154,29 @@ func ExampleCluster_Dump() {
 	c.Dump(os.Stderr)
 	// Output:
 }
+
+// Two consumers share a topic. One leaves, and the other one owns everything.
+func ExampleGroupStable() {
+	ctx := context.Background()
+	c, err := brokersim.New(ctx, brokersim.Topic("orders", 2, 3))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+
+	ann := quick(c, kgo.ClientID("ann"), kgo.ConsumerGroup("billing"), kgo.ConsumeTopics("orders"), kgo.HeartbeatInterval(50*time.Millisecond))
+	defer ann.Close()
+	bob := quick(c, kgo.ClientID("bob"), kgo.ConsumerGroup("billing"), kgo.ConsumeTopics("orders"), kgo.HeartbeatInterval(50*time.Millisecond))
+	if err := c.Wait(ctx, brokersim.GroupStable("billing", 2)); err != nil {
+		log.Fatal(err)
+	}
+	bob.Close()
+	if err := c.Wait(ctx, brokersim.GroupStable("billing", 1)); err != nil {
+		log.Fatal(err)
+	}
+	g, _ := c.Snapshot().Group("billing")
+	for _, m := range g.Members {
+		fmt.Println(m.ClientID, "owns", m.Owns)
+	}
+	// Output: ann owns map[orders:[0 1]]
+}

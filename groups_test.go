@@ -243,6 +243,9 @@ func TestAGroupGoesOnWithoutACoordinator(t *testing.T) {
 		work(t, w, 101)
 		generation := func() int32 { _, n := w.GroupMetadata(); return n }
 		before := generation()
+		p := client(t, c, kgo.DefaultProduceTopic("orders"))
+		produce(t, p, "first") // a producer id has to be decided
+		require.Len(t, work(t, w, 1), 1)
 		for _, n := range c.Coordinator().Nodes() {
 			require.NoError(t, n.Kill())
 		}

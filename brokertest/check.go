@@ -31,6 +31,11 @@ func (c *C) broken() (wrong []error) {
 	for _, g := range c.groups(past) {
 		wrong = append(wrong, invariant.CheckGroup(g)...)
 	}
+	for group, h := range c.histories.all() {
+		for _, err := range c.kept(group, h) {
+			wrong = append(wrong, fmt.Errorf("group %s: %w", group, err))
+		}
+	}
 	return wrong
 }
 

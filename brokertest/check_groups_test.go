@@ -89,3 +89,19 @@ func TestAYoungTopicNeedsNoOwner(t *testing.T) {
 	require.False(t, sharesAll(g), "one does not tell")
 	require.False(t, sharesAll(brokersim.GroupState{Protocol: "cooperative-sticky"}))
 }
+
+// What clients tell of their group is judged when the test ends, by the sessions that the
+// cluster has ended.
+func TestHistoriesAreJudged(t *testing.T) {
+	Virtual(t, func(t *testing.T) {
+		f := run(t, func(tb TB) {
+			c := Start(tb, small()...)
+			h := c.History("billing")
+			require.Same(t, h, c.History("billing"))
+			h.Join("ann").Assigned("a-1", 1, map[string][]int32{"orders": {0}})
+			h.Join("bob").Assigned("b-1", 2, map[string][]int32{"orders": {0}})
+		})
+		require.True(t, f.failed)
+		require.Contains(t, strings.Join(f.said, "\n"), "group billing: ann (generation 1) owned orders-0 still when bob (generation 2) did")
+	})
+}

@@ -16,6 +16,8 @@
 //   - When the test ends, every fault is healed, the invariants are checked
 //     (whatever the test was about, no two logs may differ below their high
 //     watermarks), the cluster is closed, and no goroutine of it may be left.
+//   - The clients of a group may tell their history ([C.History]); it is judged with the rest:
+//     no two live members own a partition, no commit is forgotten, no record passed over.
 //   - A test that failed prints the state of the cluster and its last 200 events;
 //     under go test -artifacts the whole trace and the dump are kept as files.
 //

@@ -31,6 +31,8 @@ type C struct {
 	virtual bool
 	first   map[string]bool // topics that were there when the test began
 	unruly  sync.Map        // groups, by id
+
+	histories histories
 }
 
 // Start starts a cluster for a test; see the package comment for what that
