@@ -65,6 +65,9 @@ func (b *Broker) offsetDelete(ctx context.Context, req *kmsg.OffsetDeleteRequest
 	resp := req.ResponseKind().(*kmsg.OffsetDeleteResponse)
 	resp.Topics = []kmsg.OffsetDeleteResponseTopic{}
 	shard, err := b.groups.of(req.Group)
+	if req.Group == "" { // what it has committed goes by DeleteGroups
+		err = metadata.ErrInvalidGroupID
+	}
 	var pending *pendingCommit
 	if err == nil {
 		pending, err = shard.write(ctx, req.Group, func(f consumergroup.Facts, t *offsets.Table) ([]offsets.Record, error) {

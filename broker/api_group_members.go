@@ -15,6 +15,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -40,6 +41,9 @@ func (b *Broker) joinGroup(ctx context.Context, r *wire.Request, req *kmsg.JoinG
 }
 
 func (b *Broker) syncGroup(ctx context.Context, r *wire.Request, req *kmsg.SyncGroupRequest) wire.Reply {
+	if req.Version >= 5 && (req.ProtocolType == nil || req.Protocol == nil) {
+		return groupRefusal(r, fmt.Errorf("%w: the member does not say which it follows", metadata.ErrInconsistentGroupProtocol))
+	}
 	return b.relayed(ctx, r, req.Group, b.groups.relays, "")
 }
 
@@ -114,11 +118,17 @@ func groupRefusal(r *wire.Request, err error) wire.Reply {
 	return wire.Reply{Response: groupError(r.Body, err)}
 }
 
-// groupError answers a request of a group with an error.
+// groupError answers a request of a group with an error, and nothing beside it that a
+// client could take for an answer.
 func groupError(req kmsg.Request, err error) kmsg.Response {
 	resp := wire.ErrorAnswer(req, wire.Code(err))
-	if join, ok := resp.(*kmsg.JoinGroupResponse); ok {
-		join.Generation = -1
+	switch resp := resp.(type) {
+	case *kmsg.JoinGroupResponse:
+		resp.Generation = -1
+	case *kmsg.SyncGroupResponse:
+		resp.ProtocolType, resp.Protocol = nil, nil
+	case *kmsg.LeaveGroupResponse:
+		resp.Members = []kmsg.LeaveGroupResponseMember{}
 	}
 	return resp
 }

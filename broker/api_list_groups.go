@@ -44,5 +44,5 @@ func (b *Broker) listGroups(req *kmsg.ListGroupsRequest) kmsg.Response {
 
 // wanted reports whether a filter lets a name through; an empty one lets all.
 func wanted(filter []string, name string) bool {
-	return len(filter) == 0 || slices.ContainsFunc(filter, func(s string) bool { return strings.EqualFold(s, name) })
+	return len(filter) == 0 || slices.ContainsFunc(filter, func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), name) })
 }
