@@ -105,13 +105,15 @@ func committed(ctx context.Context, conn *wire.Client, partitions []int32) (map[
 	return notes, errors.Join(err, kerr.ErrorForCode(answer.ErrorCode))
 }
 
-// join joins and syncs until there is a generation that the member is in and knows its
-// partitions of. The group leader gives each member one partition.
+// join joins and syncs, as clients do, until there is a generation that the member is in and
+// knows its partitions of. The group leader gives each member one partition.
 func (m *member) join(ctx context.Context) error {
 	for {
 		err := m.joinOnce(ctx)
 		switch {
 		case errors.Is(err, kerr.MemberIDRequired), errors.Is(err, kerr.RebalanceInProgress):
+		case errors.Is(err, kerr.UnknownMemberID):
+			m.id = "" // given by a coordinator that decides no more: a busy machine has elections
 		default:
 			return err
 		}

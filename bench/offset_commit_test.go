@@ -79,12 +79,10 @@ func joinAll(tb testing.TB, members []*member) {
 
 // each lets all members do something at the same time, and waits for the last.
 func each(tb testing.TB, members []*member, do func(ctx context.Context, i int, m *member) error) {
-	ctx, cancel := context.WithTimeout(tb.Context(), 60*time.Second)
-	defer cancel()
 	errs := make([]error, len(members))
 	var wg sync.WaitGroup
 	for i, m := range members {
-		wg.Go(func() { errs[i] = do(ctx, i, m) })
+		wg.Go(func() { errs[i] = do(tb.Context(), i, m) })
 	}
 	wg.Wait()
 	for _, err := range errs {
