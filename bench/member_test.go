@@ -79,8 +79,8 @@ func serves(tb testing.TB, c *brokertest.C, addr string) bool {
 	return true
 }
 
-// committed asks for the group's offsets of some partitions.
-func committed(ctx context.Context, conn *wire.Client, partitions []int32) (map[int32]int64, error) {
+// committed asks for the notes at the group's commits of some partitions.
+func committed(ctx context.Context, conn *wire.Client, partitions []int32) (map[int32]string, error) {
 	req := kmsg.NewPtrOffsetFetchRequest()
 	req.Version = 8
 	t := kmsg.NewOffsetFetchRequestGroupTopic()
@@ -92,24 +92,28 @@ func committed(ctx context.Context, conn *wire.Client, partitions []int32) (map[
 	if err != nil {
 		return nil, err
 	}
-	offsets := map[int32]int64{}
+	notes := map[int32]string{}
 	answer := resp.(*kmsg.OffsetFetchResponse).Groups[0]
 	for _, t := range answer.Topics {
 		for _, p := range t.Partitions {
-			offsets[p.Partition] = p.Offset
+			if p.Metadata != nil {
+				notes[p.Partition] = *p.Metadata
+			}
 			err = errors.Join(err, kerr.ErrorForCode(p.ErrorCode))
 		}
 	}
-	return offsets, errors.Join(err, kerr.ErrorForCode(answer.ErrorCode))
+	return notes, errors.Join(err, kerr.ErrorForCode(answer.ErrorCode))
 }
 
-// join joins and syncs until there is a generation that the member is in and knows its
-// partitions of. The group leader gives each member one partition.
+// join joins and syncs, as clients do, until there is a generation that the member is in and
+// knows its partitions of. The group leader gives each member one partition.
 func (m *member) join(ctx context.Context) error {
 	for {
 		err := m.joinOnce(ctx)
 		switch {
 		case errors.Is(err, kerr.MemberIDRequired), errors.Is(err, kerr.RebalanceInProgress):
+		case errors.Is(err, kerr.UnknownMemberID):
+			m.id = "" // given by a coordinator that decides no more: a busy machine has elections
 		default:
 			return err
 		}
@@ -176,10 +180,10 @@ func onePartition(p int32) []byte {
 	return a.AppendTo(nil)
 }
 
-// commit commits an offset of the member's partition.
-func (m *member) commit(ctx context.Context, offset int64) error {
+// commit commits the member's partition, of which nothing was read, with a note.
+func (m *member) commit(ctx context.Context, note string) error {
 	p := kmsg.NewOffsetCommitRequestTopicPartition()
-	p.Partition, p.Offset = m.owns[0], offset
+	p.Partition, p.Offset, p.Metadata = m.owns[0], 0, &note
 	t := kmsg.NewOffsetCommitRequestTopic()
 	t.Topic, t.Partitions = topic, append(t.Partitions, p)
 	req := kmsg.NewPtrOffsetCommitRequest()

@@ -208,6 +208,9 @@ func (p *pendingCommit) await(ctx context.Context) error {
 // commitError translates what befell an append to the offsets topic for who knows
 // only groups, as Kafka does.
 func commitError(err error) error {
+	if err == nil {
+		return nil
+	}
 	for _, to := range []struct {
 		err  error
 		from []error

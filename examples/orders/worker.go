@@ -48,8 +48,9 @@ func newWorker(c *brokersim.Cluster, ledger *story.Ledger, name string) (*worker
 		// five seconds what it has polled.
 		kgo.DisableAutoCommit(),
 		// Between a poll and AllowRebalance partitions stay where they are, so what was
-		// polled can be committed before somebody else reads on from there. The price: a worker
-		// that takes longer than kgo.RebalanceTimeout for one poll is thrown out.
+		// polled is committed before somebody else reads on from there, and there is nothing
+		// left to do in OnPartitionsRevoked. The price: a worker that takes longer than
+		// kgo.RebalanceTimeout for one poll is thrown out.
 		kgo.BlockRebalanceOnPoll(),
 	)
 	if err != nil {
@@ -63,7 +64,9 @@ func newWorker(c *brokersim.Cluster, ledger *story.Ledger, name string) (*worker
 
 func (w *worker) work(ctx context.Context) {
 	for ctx.Err() == nil {
-		fetches := w.client.PollRecords(ctx, 20) // at most so many will be cooked twice
+		// At most so many will be cooked twice. Errors among them are the client's to repair; a
+		// program in production would log them (EachError).
+		fetches := w.client.PollRecords(ctx, 20)
 		fetches.EachRecord(w.cook)
 		if w.crash.Load() && !fetches.Empty() {
 			w.undone = fetches.NumRecords()
