@@ -78,7 +78,7 @@ func (t *replicaTable) changed(c change) {
 	} else {
 		err = t.followDeltas(c)
 	}
-	t.fetchers.stopUnused()
+	t.fetchers.heed()
 	if err != nil {
 		t.failed(err)
 	}
