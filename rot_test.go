@@ -15,23 +15,30 @@ import (
 	"github.com/brokersim/brokersim"
 	"github.com/brokersim/brokersim/brokertest"
 	"github.com/brokersim/brokersim/event"
+	"github.com/brokersim/brokersim/partition"
 	"github.com/brokersim/brokersim/wire"
 )
 
 // rot flips one bit in the middle of a broker's log of orders-0.
 func rot(t *testing.T, b *brokersim.Broker) {
+	time.Sleep(15 * time.Second) // until what lies in the middle is not in memory any more
 	files := brokersim.FilesOf(b)
 	f, err := files.Open("orders-0/00000000000000000000.log")
 	require.NoError(t, err)
 	defer f.Close()
 	size, err := f.Size()
 	require.NoError(t, err)
-	at := size / 2
-	one := make([]byte, 1)
-	_, err = f.ReadAt(one, at)
+	text := make([]byte, size)
+	_, err = f.ReadAt(text, 0)
 	require.NoError(t, err)
-	one[0] ^= 0x10
-	_, err = f.WriteAt(one, at)
+	at := int64(0)
+	for batch := range partition.Batches(text) {
+		if at += batch.Size(); at > size/2 {
+			break
+		}
+	}
+	at-- // the last byte of a batch in the middle
+	_, err = f.WriteAt([]byte{text[at] ^ 0x10}, at)
 	require.NoError(t, err)
 	require.NoError(t, f.Sync())
 }

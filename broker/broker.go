@@ -15,6 +15,7 @@ import (
 	"github.com/brokersim/brokersim/internal/gate"
 	"github.com/brokersim/brokersim/internal/vfs"
 	"github.com/brokersim/brokersim/metadata"
+	"github.com/brokersim/brokersim/partition"
 	"github.com/brokersim/brokersim/replication"
 	"github.com/brokersim/brokersim/wire"
 )
@@ -168,7 +169,7 @@ func (b *Broker) connectParts() {
 			cfg: cfg, node: b.node, ctx: b.ctx, join: &b.wg, epoch: b.epoch.Load,
 			image: b.images.learned.Load, running: map[int32]*fetching{},
 		},
-		found: map[string]*foundLog{},
+		tails: partition.NewTails(tailMemory), found: map[string]*foundLog{},
 	}
 	b.replicas.fetchers.starts = b.replicas
 	b.replicas.removals.forget = b.replicas.cleaned.forget

@@ -58,6 +58,9 @@ func (f *marksFile) write(now offsetCheckpoint) error {
 func (f *marksFile) forget(tp topicPartition) error {
 	f.slot <- struct{}{}
 	defer func() { <-f.slot }()
+	if _, there := f.written[tp]; !there && f.written != nil {
+		return nil // of ten thousand new logs, none: do not look through ten thousand
+	}
 	rest := maps.Clone(f.written)
 	delete(rest, tp)
 	return f.replace(rest)

@@ -35,7 +35,13 @@ type fetchers struct {
 type fetching struct {
 	fetcher *replication.Fetcher
 	stop    context.CancelFunc
-	members int // replicas that are fetched
+	members int  // replicas that are fetched
+	told    bool // it has to heed what was noted
+}
+
+func (f *fetching) note(id metadata.TopicPartition, r *replication.Replica) {
+	f.fetcher.Note(id, r)
+	f.told = true
 }
 
 // follow has a replica fetched from its leader, from now on. A replica that
@@ -53,7 +59,7 @@ func (f *fetchers) follow(h *hosted, p metadata.Partition) {
 		f.from(p.Leader).members++
 	}
 	h.leader, h.epoch = p.Leader, p.LeaderEpoch
-	f.running[h.leader].fetcher.Add(h.replica)
+	f.running[h.leader].note(h.replica.ID(), h.replica)
 }
 
 // unfollow has a replica fetched from nowhere.
@@ -62,7 +68,7 @@ func (f *fetchers) unfollow(h *hosted) {
 		return
 	}
 	from := f.running[h.leader]
-	from.fetcher.Remove(h.replica.ID())
+	from.note(h.replica.ID(), nil)
 	from.members--
 	h.leader = metadata.NoLeader
 }
@@ -93,10 +99,14 @@ func (f *fetchers) from(leader int32) *fetching {
 	return running
 }
 
-// stopUnused ends the fetchers that have nothing left to fetch, without waiting
-// for them.
-func (f *fetchers) stopUnused() {
+// heed has the fetchers heed, at once, what has changed for them. Those that have
+// nothing left to fetch are ended, without waiting for them.
+func (f *fetchers) heed() {
 	for leader, running := range f.running {
+		if running.told {
+			running.told = false
+			running.fetcher.Heed()
+		}
 		if running.members == 0 {
 			running.stop()
 			delete(f.running, leader)

@@ -21,7 +21,7 @@ type openedLog struct {
 // opened none is.
 func (t *replicaTable) openLogs(dirs []string) (map[string]openedLog, error) {
 	// Which configs a topic has is not known before the metadata log says so.
-	config := logConfig(&t.cfg.Config.TopicDefaults, t.cfg.Config, metadata.UUID{})
+	config := t.logConfig(&t.cfg.Config.TopicDefaults, metadata.UUID{})
 	logs, errs := make([]openedLog, len(dirs)), make([]error, len(dirs))
 	var next atomic.Int64
 	var wg sync.WaitGroup

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
 	"time"
 
@@ -28,11 +27,11 @@ const fetchVersion = 18
 // Its answers may come late, over a slow link, but not never: after
 // fetchPatience a connection is given up.
 type peer struct {
-	self    int32
-	epoch   func() int64 // this broker's
-	client  *wire.Client
-	session sessionBook
-	records []byte // of the newest answer
+	self     int32
+	epoch    func() int64 // this broker's
+	client   *wire.Client
+	session  sessionBook
+	giveBack func() // the memory of the newest answer's records; nil if it has none
 }
 
 // fetchPatience is how long a leader may take to answer beyond the wait that it
@@ -57,20 +56,20 @@ func newPeer(cfg Config, leader int32, epoch func() int64, image func() *metadat
 // Fetch sends one request of the fetch session. The records of its answer stay
 // valid until the next call.
 func (p *peer) Fetch(ctx context.Context, req replication.FetchRequest) (replication.FetchResponse, error) {
+	p.release()
 	id, epoch, err := p.session.begin(req.Full)
 	if err != nil {
 		return replication.FetchResponse{}, err
 	}
 	call, cancel := context.WithTimeout(ctx, req.MaxWait+fetchPatience)
 	defer cancel()
-	var answer replication.FetchResponse
-	err = p.client.DoWith(call, peerRequest(p.self, p.epoch(), id, epoch, req), func(resp kmsg.Response) error {
-		var err error
-		answer, err = p.answered(resp)
-		return err
-	})
+	resp, giveBack, err := p.client.Borrow(call, peerRequest(p.self, p.epoch(), id, epoch, req))
 	if err == nil {
-		return answer, nil
+		p.giveBack = giveBack
+		var answer replication.FetchResponse
+		if answer, err = p.answered(resp); err == nil {
+			return answer, nil
+		}
 	}
 	p.session.lost()
 	if call.Err() != nil {
@@ -80,7 +79,15 @@ func (p *peer) Fetch(ctx context.Context, req replication.FetchRequest) (replica
 	return replication.FetchResponse{}, err
 }
 
-// answered takes over an answer, whose memory is somebody else's after the call.
+// release lets the memory of the answer before be used again.
+func (p *peer) release() {
+	if p.giveBack != nil {
+		p.giveBack()
+		p.giveBack = nil
+	}
+}
+
+// answered takes over an answer.
 func (p *peer) answered(resp kmsg.Response) (replication.FetchResponse, error) {
 	r, ok := resp.(*kmsg.FetchResponse)
 	if !ok {
@@ -91,27 +98,7 @@ func (p *peer) answered(resp kmsg.Response) (replication.FetchResponse, error) {
 		return replication.FetchResponse{}, err
 	}
 	p.session.answered(r.SessionID)
-	answer := peerResponse(r)
-	p.keep(answer.Partitions)
-	return answer, nil
-}
-
-// keep copies the records into memory that is used again by the next answer.
-func (p *peer) keep(partitions []replication.FetchedPartition) {
-	size := 0
-	for i := range partitions {
-		size += len(partitions[i].Records)
-	}
-	if size == 0 {
-		p.records = nil // idle: give it back
-		return
-	}
-	p.records = slices.Grow(p.records[:0], size)
-	for i := range partitions {
-		from := len(p.records)
-		p.records = append(p.records, partitions[i].Records...)
-		partitions[i].Records = p.records[from:]
-	}
+	return peerResponse(r), nil
 }
 
 // Close ends the connection and joins it.

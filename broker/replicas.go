@@ -47,13 +47,18 @@ type replicaTable struct {
 	cleaned    *cleaned
 	fetchers   *fetchers
 
-	hosted sync.Map    // metadata.TopicPartition -> *hosted
-	known  atomic.Bool // hosted has every log that belongs here
+	tails  *partition.Tails // what the logs' tails share
+	hosted sync.Map         // metadata.TopicPartition -> *hosted
+	known  atomic.Bool      // hosted has every log that belongs here
 
 	found      map[string]*foundLog // logs from before the start that no topic has claimed yet, by directory
 	watermarks offsetCheckpoint     // as they were checkpointed
 	marks      *marksFile           // where they are checkpointed
 }
+
+// tailMemory bounds what of the logs of a broker is kept in memory for those who
+// read near their ends.
+const tailMemory = 64 << 20
 
 // get returns the replica of tp, or nil.
 func (t *replicaTable) get(tp metadata.TopicPartition) *hosted {
@@ -78,7 +83,7 @@ func (t *replicaTable) changed(c change) {
 	} else {
 		err = t.followDeltas(c)
 	}
-	t.fetchers.stopUnused()
+	t.fetchers.heed()
 	if err != nil {
 		t.failed(err)
 	}
@@ -184,13 +189,13 @@ func (t *replicaTable) host(topic *metadata.Topic, tp metadata.TopicPartition, s
 	h.config.Store(&config)
 	if found := t.claim(h.dir, topic.ID); found != nil {
 		h.log, unread = found.log, found.log.RecoveryPoint()
-		h.log.SetConfig(logConfig(&config, t.cfg.Config, topic.ID))
+		h.log.SetConfig(t.logConfig(&config, topic.ID))
 	} else {
 		t.removals.wait(h.dir)
 		if err := errors.Join(t.starts.forget(name), t.cleaned.forget(name), t.marks.forget(name)); err != nil {
 			return nil, err
 		}
-		log, _, err := partition.Open(t.cfg.FS, h.dir, logConfig(&config, t.cfg.Config, topic.ID))
+		log, _, err := partition.Open(t.cfg.FS, h.dir, t.logConfig(&config, topic.ID))
 		if err != nil {
 			return nil, fmt.Errorf("making the log %s: %w", h.dir, err)
 		}
@@ -225,16 +230,16 @@ func (t *replicaTable) configure(topic *metadata.Topic) {
 	for p := range topic.Partitions {
 		if h := t.get(metadata.TopicPartition{Topic: topic.ID, Partition: int32(p)}); h != nil {
 			h.config.Store(&config)
-			h.log.SetConfig(logConfig(&config, t.cfg.Config, topic.ID))
+			h.log.SetConfig(t.logConfig(&config, topic.ID))
 		}
 	}
 }
 
 // logConfig is a topic's config as its logs want it.
-func logConfig(topic *metadata.TopicConfig, broker *metadata.BrokerConfig, id metadata.UUID) partition.Config {
+func (t *replicaTable) logConfig(topic *metadata.TopicConfig, id metadata.UUID) partition.Config {
 	c := partition.ConfigOf(*topic)
-	c.ProducerIDExpiration = broker.ProducerIDExpiration
-	c.TopicID = id
+	c.ProducerIDExpiration = t.cfg.Config.ProducerIDExpiration
+	c.TopicID, c.Tails = id, t.tails
 	return c
 }
 

@@ -7,24 +7,30 @@ import (
 
 // tick lets every replica look at the time, twice in replica.lag.time.max.ms,
 // and whenever brokers came or went, until ctx ends: a leader drops followers
-// that have fallen behind and takes in those that may join now.
+// that have fallen behind and takes in those that may join now. A log to which
+// nothing was appended from one of these times to the next gives its tail back.
 func (b *Broker) tick(ctx context.Context) error {
 	every := max(b.cfg.Config.ReplicaLagTimeMax/2, time.Millisecond)
 	timer := time.NewTimer(every)
 	defer timer.Stop()
 	for {
+		resting := false
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-b.recheck:
 		case <-timer.C:
 			timer.Reset(every)
+			resting = true
 		}
 		if err := b.cfg.Gate.Pass(); err != nil {
 			return err
 		}
 		for h := range b.replicas.each() {
 			h.replica.Tick(time.Now())
+			if resting {
+				h.log.Rest()
+			}
 		}
 	}
 }

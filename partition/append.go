@@ -16,7 +16,8 @@ type AppendInfo struct {
 	Bytes                  int
 	LogStartOffset         int64
 
-	owed uint64 // number of the append that it waits for; 0: it is shown
+	number uint64 // of the append that has to be written; 0: it was long ago
+	owed   uint64 // of the append that has to be synced; 0: it is shown
 }
 
 // SyncOwed reports that the batch is written, and shown to nobody yet: whoever
@@ -31,41 +32,11 @@ func (a AppendInfo) SyncOwed() bool { return a.owed > 0 }
 // idempotent producer" in package metadata, a RecordError among them, and
 // ErrFencedLeaderEpoch if the log holds records of a newer epoch. batch is not kept.
 func (l *Log) AppendAsLeader(batch []byte, leaderEpoch int32, now time.Time) (AppendInfo, error) {
-	cfg := l.cfg.Load()
-	v := l.validators.Get().(*validator)
-	defer l.validators.Put(v)
-	b, err := v.validate(batch, cfg, now) // before the slot: it is most of the work
+	info, err := l.Stage(batch, leaderEpoch, now)
 	if err != nil {
-		return AppendInfo{}, fmt.Errorf("%s: refuse a batch: %w", l.dir, err)
-	}
-	defer l.hold()()
-	if err := l.usable(); err != nil {
 		return AppendInfo{}, err
 	}
-	if latest := l.LatestEpoch(); leaderEpoch < latest {
-		return AppendInfo{}, l.refuse(metadata.ErrFencedLeaderEpoch, "append in epoch %d after %d", leaderEpoch, latest)
-	}
-	l.producers.sweep(now, cfg.ProducerIDExpiration)
-	original, err := l.producers.check(b)
-	if err != nil {
-		return AppendInfo{}, l.refuse(err, "producer %d, epoch %d, sequence %d", b.ProducerID(), b.ProducerEpoch(), b.BaseSequence())
-	}
-	if original != nil {
-		return AppendInfo{BaseOffset: original.baseOffset, LastOffset: original.endOffset, Timestamp: original.stamp,
-			Duplicate: true, LogStartOffset: l.start.Load(), owed: l.owed(original.endOffset + 1)}, nil
-	}
-	b.SetBaseOffset(l.tip.newest.next)
-	b.SetLeaderEpoch(leaderEpoch)
-	info := AppendInfo{BaseOffset: b.BaseOffset(), LastOffset: b.LastOffset(), Timestamp: -1,
-		Records: int(b.Count()), Bytes: len(b), LogStartOffset: l.start.Load()}
-	if cfg.LogAppendTime {
-		info.Timestamp = b.MaxTimestamp()
-	}
-	if err := l.append(b, cfg, now); err != nil {
-		return AppendInfo{}, err
-	}
-	info.owed = l.owed(b.NextOffset())
-	return info, nil
+	return l.AwaitWritten(info)
 }
 
 // AppendAsFollower appends batches that a leader has sent, byte for byte. A last
@@ -119,7 +90,7 @@ func (l *Log) appendFetched(whole []byte) (AppendInfo, error) {
 	if err := l.append(whole, cfg, time.Time{}); err != nil {
 		return AppendInfo{}, err
 	}
-	info.owed = l.owed(next)
+	info.owed = l.tip.owed()
 	return info, nil
 }
 
@@ -185,19 +156,20 @@ func (l *Log) fitting(batches []byte, cfg *Config, now time.Time) int {
 	return n
 }
 
-// write puts batches into the active segment with one write. They are shown to
-// readers unless a sync is owed.
+// write puts batches into the active segment with one write, past the tail, which
+// nobody reads of a follower. They are shown to readers unless a sync is owed.
 func (l *Log) write(batches []byte, cfg *Config, now time.Time) error {
-	active := l.active()
-	at := l.tip.newest.behind.at()
-	position, next, follows := at, int64(0), true
+	t, active := &l.tip, l.active()
+	w, at, follows := t.newest, t.newest.behind.at(), true
+	position := at
 	for b := range Batches(batches) {
 		follows = follows && active.milestones.follows(b)
 		active.note(b, position, cfg.IndexIntervalBytes)
 		l.producers.record(b)
 		position += int64(len(b))
-		next = b.NextOffset()
+		w.next = b.NextOffset()
 	}
+	w.behind = milestone{uint32(position), active.milestones.sum}
 	if !follows {
 		if err := l.vouch(active, position); err != nil {
 			return err
@@ -207,7 +179,12 @@ func (l *Log) write(batches []byte, cfg *Config, now time.Time) error {
 		return l.fail("append", err)
 	}
 	active.look(now, position)
-	l.wrote(next, milestone{uint32(position), active.milestones.sum})
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.tail.drop()
+	w.number++
+	t.staged = w
+	l.wroteLocked(w)
 	return nil
 }
 

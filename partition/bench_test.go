@@ -2,6 +2,8 @@ package partition_test
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -139,6 +141,37 @@ func TestTheSteadyStateAllocatesNothing(t *testing.T) {
 				if n := testing.AllocsPerRun(300, step); countAllocations {
 					require.LessOrEqual(t, n, limit)
 				}
+			})
+		}
+	}
+}
+
+// BenchmarkConcurrentAppend is many producers at one log: what is staged during a
+// write is for the next one.
+func BenchmarkConcurrentAppend(b *testing.B) {
+	for _, size := range []int{1, 16} {
+		for _, who := range []int{1, 4, 16} {
+			b.Run(fmt.Sprintf("disk=os/batch=%d/appenders=%d", size, who), func(b *testing.B) {
+				l := open(b, benchDisk(b, "os"), partition.Config{})
+				b.SetBytes(int64(len(batchtest.Sized(size, 1<<10))))
+				b.ReportAllocs()
+				var left atomic.Int64
+				left.Store(int64(b.N))
+				b.ResetTimer()
+				var all sync.WaitGroup
+				for range who {
+					all.Go(func() {
+						batch := batchtest.Sized(size, 1<<10)
+						for left.Add(-1) >= 0 {
+							if _, err := l.AppendAsLeader(batch, 0, now); err != nil {
+								b.Error(err)
+								return
+							}
+						}
+					})
+				}
+				all.Wait()
+				require.EqualValues(b, b.N*size, l.LogEndOffset())
 			})
 		}
 	}

@@ -31,6 +31,9 @@ type Config struct {
 
 	ProducerIDExpiration time.Duration // producer.id.expiration.ms
 
+	// Tails bounds the memory of the tails of several logs; nil is no bound.
+	Tails *Tails
+
 	// TopicID is kept in partition.metadata. Zero neither writes nor checks it.
 	TopicID metadata.UUID
 }

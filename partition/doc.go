@@ -173,10 +173,16 @@
 //
 // # Turns
 //
-// Writers hold a one-slot channel for as long as their disk calls take. A second one
+// A leader's append is staged first, under a mutex that nothing is waited for under:
+// it gets its offset and lies in the tail (stage.go, tail.go). Then whoever finds the
+// writer's slot free writes all that is staged, with one write, and whoever does not
+// waits for that one. Everybody else who changes the log holds the slot for as long as
+// his disk calls take, and closes it: nobody stages then, and what was staged is written
+// first. A second slot
 // is held by whoever syncs, so that more can be written during a sync, and by what
 // must not be synced beside: a cut, or the end. A holder of the first may wait for
-// the second, never the other way round. What is written and owes a sync is ahead of
+// the second, never the other way round. What is staged is ahead of what is written, and
+// that, if it owes a sync, of
 // what is published; see tip. All but appends settle that first, so they find
 // nothing written that is not published. A roll syncs, and so pays what is owed. Readers
 // never do: they load what is published in atomics (end, segments, sizes, index),
@@ -186,14 +192,22 @@
 // writes without the slot and takes it for a swap alone, which it gives up if cuts
 // has moved since it began.
 //
+// # The tail
+//
+// What a leader appended last stays in memory, in blocks that are lent by pools, and is
+// read from there: by followers, by consumers that keep up, and by the write itself. It
+// was checked when it was appended, so nothing of it is checked again. What is
+// older comes from the files, which are believed of nobody. A follower's log has no tail,
+// since nobody reads it. What lies in a tail for longer than from one call of Rest to the
+// next is given back, and the tails of a broker share what room there is (Tails).
+//
 // # Room for more
 //
-// The transaction index gets a file of that name here. The tail of the log
-// may then be kept in memory between write and reading.segment.
+// The transaction index gets a file of that name here.
 //
 // # Reading order
 //
-// batch.go, milestones.go, log.go, append.go with validate.go, group_commit.go, scan.go with read.go and times.go,
+// batch.go, milestones.go, log.go, append.go with validate.go, stage.go, tail.go, group_commit.go, scan.go with read.go and times.go,
 // truncate.go, retain.go, snapshot.go and snapshots.go, recover.go with trust.go, walk.go and trail.go;
 // compact.go with filter.go, rewrite.go and swap.go; then epochs.go and producers.go, which are pure. Package batchtest builds batches
 // for tests.

@@ -69,13 +69,16 @@ func (e epochStarts) expects(h Batch) bool {
 	return h.LeaderEpoch() == e.at(h.LastOffset())
 }
 
+// begun reports whether assign would change nothing.
+func (e epochStarts) begun(epoch int32, offset int64) bool {
+	n := len(e)
+	return epoch < 0 || n > 0 && e[n-1].Epoch == epoch && e[n-1].Offset <= offset
+}
+
 // assign says that epoch begins at offset. Entries that contradict it give way; it
 // changes nothing if the epoch is the latest and has begun already.
 func (e epochStarts) assign(epoch int32, offset int64) epochStarts {
-	if epoch < 0 {
-		return e
-	}
-	if n := len(e); n > 0 && e[n-1].Epoch == epoch && e[n-1].Offset <= offset {
+	if e.begun(epoch, offset) {
 		return e
 	}
 	keep := len(e)

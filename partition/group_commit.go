@@ -2,7 +2,11 @@ package partition
 
 import "sync"
 
-// A tip is how far the end of a log has come: written, synced, shown.
+// A tip is how far the end of a log has come: staged, written, synced, shown.
+//
+// A batch is staged when it has its offset and lies in the tail. Whoever staged one
+// waits in AwaitWritten. The first to find the writer's slot free writes all that is
+// staged by then, with one write; what is staged meanwhile is for the next one.
 //
 // A sync is owed while flush.messages or more offsets are written and not synced.
 // As long as none is, what is written is shown at once. While one is, nothing more
@@ -13,11 +17,15 @@ import "sync"
 // Appends are counted, and waited for by their number: an offset may be cut off and
 // given out again.
 type tip struct {
-	mu      sync.Mutex    // a leaf: nothing is waited for under it
+	mu      sync.Mutex    // a leaf but for tail.mu: nothing is waited for under it
+	slot    slot          // of whoever writes
+	staged  written       // the next batch goes behind it
 	newest  written       // changed with the writer's slot held, too
 	durable int64         // what is below was met by a sync
 	shown   uint64        // number of the newest append that readers see
 	waited  chan struct{} // closed when more is shown; nil while nobody waits
+	tail    tail
+	rested  uint64 // number of the newest append when Rest was called
 }
 
 // written is one moment of a log's end.
@@ -32,6 +40,7 @@ type written struct {
 // how much is durable; those before it were synced when they were rolled.
 func (t *tip) begin(end int64, active *segment) {
 	t.newest = written{next: end, behind: active.size.end(), in: active}
+	t.staged = t.newest
 	t.durable = active.base
 }
 
@@ -40,7 +49,9 @@ func (t *tip) begin(end int64, active *segment) {
 func (t *tip) move(next int64, behind milestone, in *segment) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.tail.drop()
 	t.newest.next, t.newest.behind, t.newest.in = next, behind, in
+	t.staged = t.newest
 	t.durable = min(t.durable, next)
 }
 
@@ -50,14 +61,11 @@ func (t *tip) settledLocked(flush int64) bool {
 	return t.shown == t.newest.number && !t.owesLocked(flush)
 }
 
-// wrote takes note of an append that ends at this offset and milestone. It shows it,
-// unless a sync is owed. The writer's slot is held.
-func (l *Log) wrote(next int64, behind milestone) {
+// wroteLocked takes note that everything up to w is written. It shows it, unless a
+// sync is owed. The writer's slot is held.
+func (l *Log) wroteLocked(w written) {
 	t := &l.tip
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.newest.number++
-	t.newest.next, t.newest.behind = next, behind
+	t.newest = w
 	if !t.owesLocked(l.cfg.Load().FlushMessages) {
 		l.showLocked(t.newest)
 	}
@@ -90,13 +98,15 @@ func (l *Log) showLocked(w written) {
 	}
 }
 
-// owed is the append that one which has just been written, or repeated, has to wait
-// for; 0 if it is shown up to this offset. The writer's slot is held.
-func (l *Log) owed(next int64) uint64 {
-	if next <= l.end.Load() {
-		return 0
+// owed is the number of the newest append if it waits for a sync; 0 if it is shown.
+// The writer's slot is held.
+func (t *tip) owed() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.newest.number > t.shown {
+		return t.newest.number
 	}
-	return l.tip.newest.number
+	return 0
 }
 
 // AwaitSynced waits until what an append wrote is shown, if it owes a sync
@@ -150,10 +160,11 @@ func (l *Log) outcome(number uint64) (shown bool, more <-chan struct{}, err erro
 // recovery has found, which a crash may have kept from being synced.
 func (l *Log) Settle() error {
 	l.tip.mu.Lock()
+	err := l.writeLocked(l.tip.staged.number)
 	settled := l.tip.settledLocked(l.cfg.Load().FlushMessages)
 	l.tip.mu.Unlock()
-	if settled {
-		return nil
+	if settled || err != nil {
+		return err
 	}
 	return l.Sync()
 }

@@ -24,10 +24,6 @@ type Log struct {
 
 	ownGaps bool // as Open found it
 
-	// writer is the slot that whoever changes the log holds. It is no mutex because
-	// it spans disk calls, which may take long or wait while a node is paused.
-	writer chan struct{}
-
 	// Published for readers: what lies below end has been written and stays as it
 	// is until cuts changes. A reader takes cuts first, and what it has read counts
 	// only if cuts is still the same afterwards.
@@ -38,16 +34,19 @@ type Log struct {
 
 	recoveryPoint atomic.Int64 // offset of the newest snapshot; 0: none
 
-	// What is written is ahead of what is published while a sync is owed. syncing is
-	// the slot of whoever syncs, or must not be synced beside.
+	// What is staged is ahead of what is written, and that of what is published while
+	// a sync is owed. The tip also has the writer's turn. syncing is the slot of
+	// whoever syncs, or must not be synced beside.
 	tip      tip
+	letGo    func() // release, made once
 	syncing  chan struct{}
 	newNames atomic.Bool // files were made or removed since the last sync of the directory
 
 	dead atomic.Pointer[error] // why nothing more is written: the disk failed once, or closed
 
-	// Of the holder of the writer's slot.
-	producers  producers
+	producers producers // of who stages: under tip.mu, or with the writer's turn closed
+
+	// Of the holder of the writer's turn.
 	snapshots  []int64 // there are, by offset; the newest is the last
 	distrusted bool    // no more are written
 	closed     bool
@@ -64,7 +63,8 @@ var ErrClosed = errors.New("the log is closed")
 // An index that a full disk has no room
 // for is kept in memory. An absent log is made, beginning at offset 0.
 func Open(disk vfs.FS, dir string, cfg Config) (*Log, Recovery, error) {
-	l := &Log{fs: disk, dir: dir, writer: make(chan struct{}, 1), syncing: make(chan struct{}, 1)}
+	l := &Log{fs: disk, dir: dir, syncing: make(chan struct{}, 1)}
+	l.tip.slot.given.L, l.letGo = &l.tip.mu, l.release
 	l.cleaning.slot = make(chan struct{}, 1)
 	l.newNames.Store(true)
 	l.validators.New = func() any { return new(validator) }
@@ -163,6 +163,7 @@ func (l *Log) Close() error {
 	}
 	why := fmt.Errorf("%s: %w: %w", l.dir, metadata.ErrStorage, ErrClosed)
 	l.dead.Store(&why)
+	l.tip.tail.drop()
 	l.closeSegments()
 	return nil
 }
@@ -172,14 +173,6 @@ func (l *Log) closeSegments() {
 		s.close()
 	}
 }
-
-// hold waits for the writer's slot and takes it until release is called.
-func (l *Log) hold() (release func()) {
-	l.writer <- struct{}{}
-	return l.release
-}
-
-func (l *Log) release() { <-l.writer }
 
 // usable says why nothing may be written any more, if so.
 func (l *Log) usable() error {

@@ -26,6 +26,8 @@ func TestLogAgainstModel(t *testing.T) {
 		defer func() { _ = m.log.Close() }()
 		t.Repeat(map[string]func(*rapid.T){
 			"append":    m.appendAsLeader,
+			"stage":     m.stage,
+			"rest":      func(*rapid.T) { m.log.Rest() },
 			"follow":    m.appendAsFollower,
 			"truncate":  m.truncate,
 			"reset":     m.reset,
@@ -166,6 +168,28 @@ func (m *model) appendAsLeader(t *rapid.T) {
 		require.False(t, info.Duplicate)
 		m.took(s.Bytes())
 		require.Equal(t, m.end-1, info.LastOffset)
+	}
+}
+
+// stage has several batches share a write, or be written by a sync that comes first.
+func (m *model) stage(t *rapid.T) {
+	var staged []partition.AppendInfo
+	for range rapid.IntRange(1, 5).Draw(t, "batches") {
+		s := m.spec(t, m.end)
+		s.Producer = nil
+		info, err := m.log.Stage(s.Bytes(), m.epoch, now)
+		require.NoError(t, err)
+		require.Equal(t, m.end, info.BaseOffset)
+		m.took(s.Bytes())
+		staged = append(staged, info)
+	}
+	if rapid.Bool().Draw(t, "settle") {
+		require.NoError(t, m.log.Settle())
+	}
+	for _, info := range staged {
+		written, err := m.log.AwaitWritten(info)
+		require.NoError(t, err)
+		require.NoError(t, m.log.AwaitSynced(written))
 	}
 }
 

@@ -42,6 +42,9 @@ func (l *Log) read(buf []byte, from, limit int64, maxBytes int, atLeastOne bool)
 		return nil, l.refuse(metadata.ErrOffsetOutOfRange, "offset %d is not in %d to %d", from, start, end)
 	}
 	r := reading{from: from, limit: min(limit, end), end: end, left: maxBytes, must: atLeastOne, gaps: l.gaps.Load(), epochs: l.epochs.load()}
+	if out, ok := l.tip.tail.read(buf, &r); ok {
+		return out, nil
+	}
 	segments := *l.segments.Load()
 	i, found := slices.BinarySearchFunc(segments, from, compareBase)
 	if !found && i > 0 {

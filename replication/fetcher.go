@@ -40,6 +40,7 @@ type Fetcher struct {
 
 	mu        sync.Mutex
 	news      map[metadata.TopicPartition]*Replica // added; nil: removed
+	urgent    bool                                 // news is not to wait for a fetch
 	interrupt context.CancelFunc                   // ends the fetch that is under way
 
 	// Of Run's goroutine alone.
@@ -70,16 +71,35 @@ func NewFetcher(cfg FetcherConfig) *Fetcher {
 // Add begins to fetch a replica, or looks at one again: call it whenever a leader
 // epoch begins in which the replica follows this leader, after Apply. The fetch
 // under way is interrupted, so that a new leader is asked at once.
-func (f *Fetcher) Add(r *Replica) { f.tell(r.ID(), r) }
+func (f *Fetcher) Add(r *Replica) {
+	f.Note(r.ID(), r)
+	f.Heed()
+}
 
 // Remove stops fetching a partition. An answer that has arrived may still be
 // appended after the call; that is as if it had come before.
-func (f *Fetcher) Remove(id metadata.TopicPartition) { f.tell(id, nil) }
+func (f *Fetcher) Remove(id metadata.TopicPartition) {
+	f.Note(id, nil)
+	f.Heed()
+}
 
-func (f *Fetcher) tell(id metadata.TopicPartition, r *Replica) {
+// Note is Add, or Remove if r is nil, without interrupting the fetch under way. Who
+// has many to say calls it for each, and Heed once: an interrupted session costs a
+// request that names everything.
+func (f *Fetcher) Note(id metadata.TopicPartition, r *Replica) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.news[id] = r
+}
+
+// Heed has what was noted heeded at once.
+func (f *Fetcher) Heed() {
+	f.mu.Lock()
+	f.urgent = len(f.news) > 0 // else it was heard already
 	interrupt := f.interrupt
+	if !f.urgent {
+		interrupt = nil
+	}
 	f.mu.Unlock()
 	if interrupt != nil {
 		interrupt()
@@ -142,12 +162,12 @@ func (f *Fetcher) keepStarts() error {
 	return f.cfg.Starts.Keep()
 }
 
-// begin makes the fetch interruptible; call is nil if there is news already.
+// begin makes the fetch interruptible; call is nil if there is urgent news already.
 func (f *Fetcher) begin(ctx context.Context) (call context.Context, end func()) {
 	call, cancel := context.WithCancel(ctx)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.news) > 0 {
+	if f.urgent {
 		cancel()
 		return nil, nil
 	}

@@ -54,6 +54,7 @@ func (f *Fetcher) takeNews() map[metadata.TopicPartition]*Replica {
 		return nil // the map stays with those who write to it
 	}
 	news := f.news
+	f.urgent = false
 	f.news = map[metadata.TopicPartition]*Replica{}
 	return news
 }

@@ -42,26 +42,48 @@ func (r *Replica) AppendIn(ctx context.Context, epoch int32, batch []byte, acks 
 const anyEpoch = -1
 
 func (r *Replica) append(ctx context.Context, batch []byte, acks int16, in int32, now time.Time) (Appended, error) {
+	a, err := r.stage(ctx, batch, acks, in, now)
+	if err != nil {
+		return Appended{}, err
+	}
+	a.AppendInfo, err = r.cfg.Log.AwaitWritten(a.AppendInfo)
+	r.Settle() // the next role may have waited for this
+	if err != nil {
+		r.failed(err)
+		return Appended{}, fmt.Errorf("%s: %w", r, err)
+	}
+	if !a.SyncOwed() {
+		if err := r.appended(a.Epoch, a.LastOffset+1, now); err != nil {
+			return Appended{}, err
+		}
+	}
+	return a, nil
+}
+
+// stage gives the batch its place in the log, in the leadership that there is. The
+// log is free for the next one while this one is written: they share a write.
+func (r *Replica) stage(ctx context.Context, batch []byte, acks int16, in int32, now time.Time) (Appended, error) {
 	if err := r.take(ctx); err != nil {
 		return Appended{}, fmt.Errorf("%s: waiting for the log: %w", r, metadata.ErrRequestTimedOut)
 	}
 	defer r.release()
-	r.settle()
+	if r.isPending() {
+		if err := r.cfg.Log.AwaitStaged(); err != nil {
+			r.failed(err)
+			return Appended{}, fmt.Errorf("%s: %w", r, err)
+		}
+		r.settle()
+	}
 	epoch, err := r.mayAppend(acks, in)
 	if err != nil {
 		return Appended{}, fmt.Errorf("%s: %w", r, err)
 	}
-	info, err := r.cfg.Log.AppendAsLeader(batch, epoch, now)
+	info, err := r.cfg.Log.Stage(batch, epoch, now)
 	if err != nil {
 		if diskBroke(err) {
 			r.failed(err)
 		}
 		return Appended{}, fmt.Errorf("%s: %w", r, err)
-	}
-	if !info.SyncOwed() {
-		if err := r.appended(epoch, info.LastOffset+1, now); err != nil {
-			return Appended{}, err
-		}
 	}
 	return Appended{AppendInfo: info, Epoch: epoch}, nil
 }

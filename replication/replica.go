@@ -44,8 +44,9 @@ type ReplicaConfig struct {
 // while anything is done. The slot is held by whoever changes the log, disk calls
 // included, or changes the role; so a batch that is being written when the role
 // changes ends up wholly in the old leadership, and the new one starts after it.
-// A sync that an append owes is waited for without the slot, so that more can be
-// written behind it; the new role syncs what its predecessor still owed.
+// An append is staged with the slot held, and waits without it for its write and for
+// the sync that it owes, so that more can be written together. A new role waits until
+// what was staged in the old one is written, and syncs what that still owed.
 type Replica struct {
 	cfg         ReplicaConfig
 	slot        chan struct{} // holds one token while somebody changes the log or the role
@@ -126,27 +127,24 @@ func (r *Replica) Apply(state metadata.Partition, now time.Time) (settled bool) 
 	}
 	r.settle()
 	r.release()
-	return true
+	return !r.isPending()
 }
 
 // Settle takes a role that Apply left pending, unless somebody is at it. It may
 // wait for the disk. Every request does the same, so calling it only saves time.
 func (r *Replica) Settle() {
-	if r.isPending() && r.tryTake() {
+	if r.mayTakeRole() && r.tryTake() {
 		r.settle()
 		r.release()
 	}
 }
 
-// settle takes the pending role. The caller holds the slot.
+// settle takes the pending role, if it may be taken. The caller holds the slot.
 func (r *Replica) settle() {
-	for {
+	for r.mayTakeRole() {
 		r.mu.Lock()
-		state, pending := r.state, r.pending
+		state := r.state
 		r.mu.Unlock()
-		if !pending {
-			return
-		}
 		leading := state.Leader == r.cfg.Self
 		if err := r.prepare(state, leading); err != nil {
 			r.failed(err)

@@ -32,12 +32,17 @@ func (r *Replica) tryTake() bool {
 func (r *Replica) release() {
 	for {
 		<-r.slot
-		if !r.isPending() || !r.tryTake() {
+		if !r.mayTakeRole() || !r.tryTake() {
 			return
 		}
 		r.settle()
 	}
 }
+
+// mayTakeRole reports whether a role is pending that nothing keeps from being taken:
+// a batch that is staged belongs to the old one until it is written. Who has staged
+// it looks again then.
+func (r *Replica) mayTakeRole() bool { return r.isPending() && !r.cfg.Log.Unwritten() }
 
 func (r *Replica) isPending() bool {
 	r.mu.Lock()

@@ -42,7 +42,9 @@ func BenchmarkRoundTrip(b *testing.B) {
 			defer client.Close()
 			b.ReportAllocs()
 			for b.Loop() {
-				require.NoError(b, client.DoWith(b.Context(), c.req, func(kmsg.Response) error { return nil }))
+				_, giveBack, err := client.Borrow(b.Context(), c.req)
+				require.NoError(b, err)
+				giveBack()
 			}
 		})
 	}

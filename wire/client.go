@@ -50,40 +50,33 @@ func NewClient(cfg ClientConfig) *Client {
 // may have it yet. When ctx ends Do returns, and the connection stays usable.
 // A produce request with acks=0 returns a nil response at once.
 func (c *Client) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
-	var kept kmsg.Response
-	err := c.do(ctx, req, func(resp kmsg.Response) error { kept = resp; return nil }, false)
-	return kept, err
+	resp, _, err := c.Borrow(ctx, req)
+	return resp, err
 }
 
-// DoWith is Do for large responses: use is called with the response, whose
-// byte fields it may not keep, since their memory is used again afterwards.
-// The error of use is returned.
-func (c *Client) DoWith(ctx context.Context, req kmsg.Request, use func(kmsg.Response) error) error {
-	return c.do(ctx, req, use, true)
-}
-
-func (c *Client) do(ctx context.Context, req kmsg.Request, use func(kmsg.Response) error, reuse bool) error {
+// Borrow is Do for large responses: their byte fields lie in memory that giveBack
+// has used again. It is not nil, and need not be called.
+func (c *Client) Borrow(ctx context.Context, req kmsg.Request) (resp kmsg.Response, giveBack func(), err error) {
 	conn, err := c.connected(ctx)
 	if err != nil {
-		return fmt.Errorf("%s: %w", keyName(req.Key()), err)
+		return nil, nothing, fmt.Errorf("%s: %w", keyName(req.Key()), err)
 	}
 	frame, err := conn.roundTrip(ctx, req)
 	if err != nil {
-		return fmt.Errorf("%s: %w", keyName(req.Key()), err)
+		return nil, nothing, fmt.Errorf("%s: %w", keyName(req.Key()), err)
 	}
 	if frame == nil {
-		return nil
+		return nil, nothing, nil
 	}
-	if reuse {
-		defer giveBuffer(frame)
-	}
-	resp := req.ResponseKind()
+	resp = req.ResponseKind()
 	if _, err := DecodeResponse(*frame, resp); err != nil {
 		conn.fail(err) // whoever answers like this has lost the thread
-		return err
+		return nil, nothing, err
 	}
-	return use(resp)
+	return resp, func() { giveBuffer(frame) }, nil
 }
+
+func nothing() {}
 
 // connected returns a connection that works as far as is known.
 func (c *Client) connected(ctx context.Context) (*clientConn, error) {

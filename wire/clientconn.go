@@ -49,7 +49,7 @@ func (c *clientConn) roundTrip(ctx context.Context, req kmsg.Request) (*[]byte, 
 	produce, ok := req.(*kmsg.ProduceRequest)
 	silent := ok && produce.Acks == 0
 	id, answered := c.register(silent)
-	buf := takeBuffer()
+	buf := takeBuffer(0)
 	*buf = AppendRequest(*buf, Header{CorrelationID: id, ClientID: c.clientID}, req)
 	select {
 	case c.queue <- buf:
@@ -130,11 +130,10 @@ func (c *clientConn) writeRequests() {
 
 func (c *clientConn) readResponses() {
 	r := bufio.NewReaderSize(c.nc, readBuffer)
+	head := new([4]byte)
 	for {
-		buf := takeBuffer()
-		frame, err := ReadFrame(r, maxResponseBytes, *buf)
+		buf, err := readFrame(r, maxResponseBytes, head)
 		if err == nil {
-			*buf = frame
 			err = c.deliver(buf)
 		}
 		if err != nil {

@@ -124,15 +124,13 @@ func (c *Conn) serve() {
 func (c *Conn) readAhead() {
 	defer close(c.frames)
 	r := bufio.NewReaderSize(c.nc, readBuffer)
+	head := new([4]byte)
 	for {
-		buf := takeBuffer()
-		frame, err := ReadFrame(r, c.server.cfg.MaxRequestBytes, *buf)
+		buf, err := readFrame(r, c.server.cfg.MaxRequestBytes, head)
 		if err != nil {
-			giveBuffer(buf)
 			c.readEnded(err)
 			return
 		}
-		*buf = frame
 		select {
 		case c.frames <- arrival{buf, time.Now()}:
 		case <-c.life.Done():
@@ -270,23 +268,43 @@ func (c *Conn) finish(p pending) {
 	giveBuffer(p.frame)
 }
 
-// write sends a response with one call of Write.
+// A piecewise is a connection that takes a message in pieces and sends it as one.
+type piecewise interface {
+	WritePieces(pieces net.Buffers) error
+}
+
+// write sends a response, with one call.
 func (c *Conn) write(h Header, resp kmsg.Response) {
-	resp.SetVersion(h.Version)
-	buf := takeBuffer()
-	defer giveBuffer(buf)
-	*buf = AppendResponse(*buf, h.CorrelationID, resp)
+	l := takeLetter()
+	defer giveLetter(l)
+	if err := l.write(h, resp); err != nil {
+		c.log(slog.LevelError, "response not encoded", "api", keyName(h.Key), "error", err)
+		c.Close()
+		return
+	}
 	c.pen <- struct{}{}
 	defer func() { <-c.pen }()
 	if c.last.Load() {
 		c.nc.SetWriteDeadline(time.Now().Add(partingTime))
 	}
-	if _, err := c.nc.Write(*buf); err != nil {
+	if err := c.send(l.pieces); err != nil {
 		if c.ctx.Err() == nil {
 			c.log(slog.LevelDebug, "response not written", "api", keyName(h.Key), "error", err)
 		}
 		c.Close()
 	}
+}
+
+func (c *Conn) send(pieces net.Buffers) error {
+	if p, ok := c.nc.(piecewise); ok && len(pieces) > 1 {
+		return p.WritePieces(pieces)
+	}
+	for _, piece := range pieces {
+		if _, err := c.nc.Write(piece); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *Conn) log(level slog.Level, msg string, args ...any) {

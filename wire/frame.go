@@ -35,18 +35,49 @@ func (e *FrameError) Error() string {
 // [*FrameError] for a length that is negative or above limit.
 func ReadFrame(r io.Reader, limit int, buf []byte) ([]byte, error) {
 	buf = slices.Grow(buf[:0], 4)[:4]
-	if _, err := io.ReadFull(r, buf); err != nil {
+	length, err := readLength(r, limit, buf)
+	if err != nil {
 		return nil, err
 	}
-	length := int32(binary.BigEndian.Uint32(buf))
-	if length < 0 || int(length) > limit {
-		return nil, &FrameError{Length: length, Limit: limit}
+	return readBody(r, length, buf)
+}
+
+// readFrame is ReadFrame with a buffer of the pools.
+func readFrame(r io.Reader, limit int, head *[4]byte) (*[]byte, error) {
+	length, err := readLength(r, limit, head[:])
+	if err != nil {
+		return nil, err
 	}
+	buf := takeBuffer(length)
+	frame, err := readBody(r, length, *buf)
+	if err != nil {
+		giveBuffer(buf)
+		return nil, err
+	}
+	*buf = frame
+	return buf, nil
+}
+
+func readLength(r io.Reader, limit int, head []byte) (int, error) {
+	if _, err := io.ReadFull(r, head); err != nil {
+		return 0, err
+	}
+	length := int32(binary.BigEndian.Uint32(head))
+	if length < 0 || int(length) > limit {
+		return 0, &FrameError{Length: length, Limit: limit}
+	}
+	return int(length), nil
+}
+
+func readBody(r io.Reader, length int, buf []byte) ([]byte, error) {
 	buf = buf[:0]
-	for len(buf) < int(length) {
+	for len(buf) < length {
 		have := len(buf)
-		step := min(int(length)-have, max(cap(buf)-have, have, frameStep))
-		buf = slices.Grow(buf, step)[:have+step]
+		step := min(length-have, max(cap(buf)-have, have, frameStep))
+		if have+step > cap(buf) {
+			buf = append(make([]byte, 0, roomFor(have+step)), buf...)
+		}
+		buf = buf[:have+step]
 		if _, err := io.ReadFull(r, buf[have:]); err != nil {
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF
@@ -57,15 +88,47 @@ func ReadFrame(r io.Reader, limit int, buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
-// buffers are the frames and responses that nobody uses at the moment.
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
+// buffers are the frames and responses that nobody uses at the moment, each in the
+// pool of the largest size that it has room for: one for a long frame must not be
+// spent on a short one, and the next long one grow out of a short buffer.
+var buffers [len(bufferSizes)]sync.Pool
 
-func takeBuffer() *[]byte { return buffers.Get().(*[]byte) }
+var bufferSizes = [...]int{1 << 10, 4 << 10, 16 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, keptBuffer}
+
+// roomFor rounds a size up to that of a pool.
+func roomFor(size int) int {
+	for _, room := range bufferSizes {
+		if size <= room {
+			return room
+		}
+	}
+	return size
+}
+
+// takeBuffer returns an empty buffer, if there is one with room for so many bytes
+// with that room.
+func takeBuffer(size int) *[]byte {
+	for i, room := range bufferSizes {
+		if size > room && i+1 < len(bufferSizes) {
+			continue
+		}
+		if b, ok := buffers[i].Get().(*[]byte); ok {
+			return b
+		}
+		break
+	}
+	return new([]byte)
+}
 
 func giveBuffer(b *[]byte) {
 	if b == nil || cap(*b) > keptBuffer {
 		return
 	}
 	*b = (*b)[:0]
-	buffers.Put(b)
+	for i, room := range slices.Backward(bufferSizes[:]) {
+		if cap(*b) >= room {
+			buffers[i].Put(b)
+			return
+		}
+	}
 }

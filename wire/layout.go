@@ -75,6 +75,9 @@ var (
 type walker struct {
 	b     []byte
 	items int
+
+	found []int // where bytes fields begin, in a message of so many bytes in all
+	whole int   // 0: nobody wants to know
 }
 
 // check walks a whole body.
@@ -116,7 +119,7 @@ func (w *walker) walkTags(l *layout) error {
 			return errCutOff
 		}
 		if f, ok := l.tags[key]; ok {
-			inner := walker{b: w.b[:size], items: w.items}
+			inner := walker{b: w.b[:size], items: w.items} // no bytes that anybody looks for
 			if err := inner.field(&f, true); err != nil {
 				return err
 			}
@@ -138,6 +141,9 @@ func (w *walker) field(f *fieldLayout, flexible bool) error {
 		}
 		return w.skip(max(n, 0))
 	case bytesField:
+		if w.whole > 0 {
+			w.found = append(w.found, w.whole-len(w.b))
+		}
 		n, err := w.length(flexible, 4)
 		if err != nil {
 			return err

@@ -60,6 +60,14 @@ func (c *conn) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// WritePieces writes a message that is in pieces as one.
+func (c *conn) WritePieces(pieces net.Buffers) error {
+	if err := c.out.writePieces(pieces); err != nil {
+		return c.opError("write", err)
+	}
+	return nil
+}
+
 // Close ends both directions. The peer reads what was written and then EOF.
 // An incarnation that has ended can tell nobody: its connections stay as they
 // are until Host.Kill or Host.Revive resets them.

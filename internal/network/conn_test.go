@@ -103,8 +103,13 @@ func checkConcurrentWrites(t *testing.T, a, b net.Conn) {
 	var wg sync.WaitGroup
 	for w := range writers {
 		wg.Go(func() {
-			for range writes {
-				a.Write(bytes.Repeat([]byte{byte('a' + w)}, size))
+			for i := range writes {
+				b := bytes.Repeat([]byte{byte('a' + w)}, size)
+				if p, ok := a.(interface{ WritePieces(net.Buffers) error }); ok && i%2 == 0 {
+					p.WritePieces(net.Buffers{b[:1], b[1 : size/2], nil, b[size/2:]})
+				} else {
+					a.Write(b)
+				}
 			}
 		})
 	}

@@ -128,6 +128,7 @@ func (p *pipe) inject(answers []answer) {
 	p.injected = append(p.injected, answers...)
 	if !p.writing {
 		p.flushInjectedLocked()
+		p.announceLocked()
 	}
 }
 

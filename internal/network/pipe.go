@@ -32,6 +32,7 @@ type pipe struct {
 	head     int // queue[:head] has been read
 	size     int // bytes in the queue
 
+	unread   bool     // something was queued that no reader was told of
 	writing  bool     // somebody writes: others wait, so that writes do not mix
 	injected []answer // answers of interceptors that wait for the end of a message
 
@@ -141,19 +142,48 @@ func (p *pipe) takeLocked(b []byte) (n int, err error) {
 
 // write queues all of b. It waits for room, and for other writers.
 func (p *pipe) write(b []byte) (n int, err error) {
-	if err := p.writerGate.Pass(); err != nil {
+	if err := p.beginLocked(); err != nil {
 		return 0, err
 	}
-	p.mu.Lock()
 	defer p.mu.Unlock()
+	defer p.doneLocked()
+	return p.passLocked(b)
+}
+
+// writePieces queues all pieces, and nothing of others between them.
+func (p *pipe) writePieces(pieces [][]byte) error {
+	if err := p.beginLocked(); err != nil {
+		return err
+	}
+	defer p.mu.Unlock()
+	defer p.doneLocked()
+	for _, b := range pieces {
+		if _, err := p.passLocked(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// beginLocked waits for the turn to write, and locks the pipe unless it fails.
+func (p *pipe) beginLocked() error {
+	if err := p.writerGate.Pass(); err != nil {
+		return err
+	}
+	p.mu.Lock()
 	for p.writing {
 		if err := p.writableLocked(); err != nil {
-			return 0, err
+			p.mu.Unlock()
+			return err
 		}
 		p.room.Wait()
 	}
 	p.writing = true
-	defer p.doneLocked()
+	return nil
+}
+
+// passLocked queues b, message by message if interceptors want to see them.
+func (p *pipe) passLocked(b []byte) (n int, err error) {
 	switch {
 	case p.frames == nil:
 		return p.putLocked(b, hold{})
@@ -169,6 +199,7 @@ func (p *pipe) write(b []byte) (n int, err error) {
 func (p *pipe) doneLocked() {
 	p.writing = false
 	p.flushInjectedLocked()
+	p.announceLocked()
 	p.room.Broadcast()
 }
 
@@ -192,6 +223,7 @@ func (p *pipe) putLocked(b []byte, h hold) (n int, err error) {
 	}
 	for n < len(b) {
 		for p.size >= pipeLimit || p.writerGate.Paused() {
+			p.announceLocked()
 			if p.writerGate.Paused() {
 				p.mu.Unlock()
 				err := p.writerGate.Pass()
@@ -213,7 +245,7 @@ func (p *pipe) putLocked(b []byte, h hold) (n int, err error) {
 	return n, nil
 }
 
-// appendLocked queues b whole and wakes a reader.
+// appendLocked queues b whole. The reader hears of it from announceLocked.
 func (p *pipe) appendLocked(b []byte, h hold) {
 	for len(b) > 0 {
 		m := min(len(b), largeChunk)
@@ -229,7 +261,16 @@ func (p *pipe) appendLocked(b []byte, h hold) {
 		p.size += m
 		b = b[m:]
 	}
-	p.readable.Signal()
+	p.unread = true
+}
+
+// announceLocked wakes a reader if something was queued: once for a message in
+// pieces, and not before its writer has to wait or is done.
+func (p *pipe) announceLocked() {
+	if p.unread {
+		p.unread = false
+		p.readable.Signal()
+	}
 }
 
 // tailLocked returns the last chunk if bytes of the same conditions fit into it.

@@ -96,6 +96,31 @@ func (c *tcpConn) Write(b []byte) (int, error) {
 	return p.write(b)
 }
 
+// WritePieces writes a message that is in pieces as one, with one call of the system.
+func (c *tcpConn) WritePieces(pieces net.Buffers) error {
+	if err := c.gate.Pass(); err != nil {
+		return err
+	}
+	if p := c.out.Load(); p != nil {
+		return p.writePieces(pieces)
+	}
+	c.slot <- struct{}{}
+	if c.out.Load() == nil && !c.shaped() {
+		for _, b := range pieces {
+			c.answers.observe(b)
+		}
+		_, err := pieces.WriteTo(c.raw)
+		<-c.slot
+		if f := c.fail.Load(); f != nil && err != nil {
+			err = f.err
+		}
+		return err
+	}
+	p := c.shapeOut()
+	<-c.slot
+	return p.writePieces(pieces)
+}
+
 // inject sends made-up answers.
 func (c *tcpConn) inject(answers []answer) {
 	c.slot <- struct{}{}

@@ -1,0 +1,241 @@
+package partition
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// A tail is the newest bytes of a log, in memory, as its leader appended them: what
+// is staged lies there until it is written, and whoever reads near the log's end is
+// served from there. Its bytes were checked when they were appended, so they are
+// copied out and not checked again. Either it is empty or it reaches to the log's
+// end, within the active segment: whatever changes the log in another way than by
+// staging drops it, and then the files answer.
+//
+// Blocks are lent by pools, since the first touch of fresh memory costs more than
+// everything else that an append does. A log that rests gives them back.
+type tail struct {
+	mu     sync.Mutex // a leaf, under tip.mu when something changes
+	blocks []*block   // the oldest first, each behind the one before
+	size   int        // capacity of the blocks
+}
+
+// keptTail is about how much of a busy log stays in its tail: what followers and
+// consumers that keep up are behind.
+const keptTail = 2 << 20
+
+// Tails is the memory that the tails of a broker's logs share. When it is used up
+// each log goes on with the smallest block that will do.
+type Tails struct {
+	limit int64
+	used  atomic.Int64
+}
+
+// NewTails returns room for tails of about limit bytes together.
+func NewTails(limit int64) *Tails { return &Tails{limit: limit} }
+
+// Used is how much of it is lent at the moment.
+func (t *Tails) Used() int64 { return t.used.Load() }
+
+func (t *Tails) full() bool { return t != nil && t.used.Load() >= t.limit }
+
+func (t *Tails) lend(n int) {
+	if t != nil {
+		t.used.Add(int64(n))
+	}
+}
+
+// A block is a stretch of a tail: whole batches, in one piece.
+type block struct {
+	of    *Tails
+	class int     // of blockSizes; len(blockSizes) if it is larger than all
+	buf   []byte  // what is in it
+	ends  []end   // of its batches
+	base  int64   // offset of the first
+	last  written // the end of what is in it; under tip.mu
+	pins  int     // who reads; under tail.mu
+	gone  bool    // not in the tail any more: the last reader gives it back
+}
+
+// An end is where a batch of a block ends.
+type end struct {
+	next int64 // the offset behind it
+	at   int   // the place in the block behind it
+}
+
+// blockSizes are those of pooled blocks. A tail begins with the smallest that will
+// do and goes on with larger ones: of ten thousand partitions most are quiet.
+var blockSizes = [...]int{4 << 10, 32 << 10, 256 << 10, 1 << 20}
+
+// usualBlock is the class that a busy tail grows to, unless its batches are larger.
+const usualBlock = 2
+
+var blockPools [len(blockSizes)]sync.Pool
+
+func takeBlock(of *Tails, class, size int) *block {
+	var b *block
+	if class < len(blockSizes) {
+		size = blockSizes[class]
+		b, _ = blockPools[class].Get().(*block)
+	}
+	if b == nil {
+		b = &block{class: class, buf: make([]byte, 0, size)}
+	}
+	b.of = of
+	of.lend(cap(b.buf))
+	return b
+}
+
+// give lends the block to the next one. Nobody reads it any more.
+func (b *block) give() {
+	b.of.lend(-cap(b.buf))
+	if b.class == len(blockSizes) {
+		return
+	}
+	b.buf, b.ends, b.gone, b.of = b.buf[:0], b.ends[:0], false, nil
+	blockPools[b.class].Put(b)
+}
+
+// add puts a batch, whose offset is given, behind the others; upTo is the log's end
+// then. Of what is written, up to newest, the oldest is given up. tip.mu is held.
+func (t *tail) add(batch Batch, upTo, newest written, of *Tails) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var b *block
+	if n := len(t.blocks); n > 0 && cap(t.blocks[n-1].buf)-len(t.blocks[n-1].buf) >= len(batch) {
+		b = t.blocks[n-1]
+	} else {
+		b = t.growLocked(len(batch), newest, of)
+		b.base = batch.BaseOffset()
+	}
+	b.buf = append(b.buf, batch...)
+	b.ends = append(b.ends, end{upTo.next, len(b.buf)})
+	b.last = upTo
+}
+
+// growLocked adds an empty block with room for a batch of that size.
+func (t *tail) growLocked(size int, newest written, of *Tails) *block {
+	class, keep := 0, keptTail
+	if of.full() {
+		keep = 0
+	} else if n := len(t.blocks); n > 0 {
+		class = min(t.blocks[n-1].class+1, usualBlock)
+	}
+	for len(t.blocks) > 0 && t.size-cap(t.blocks[0].buf) >= keep && t.blocks[0].last.number <= newest.number {
+		t.dropLocked(1)
+	}
+	for class < len(blockSizes) && blockSizes[class] < size {
+		class++
+	}
+	b := takeBlock(of, class, size)
+	t.blocks = append(t.blocks, b)
+	t.size += cap(b.buf)
+	return b
+}
+
+// drop empties the tail. Nothing in it is unwritten.
+func (t *tail) drop() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.dropLocked(len(t.blocks))
+}
+
+// dropUpTo gives up the blocks that hold nothing newer than an append.
+func (t *tail) dropUpTo(number uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := 0
+	for n < len(t.blocks) && t.blocks[n].last.number <= number {
+		n++
+	}
+	t.dropLocked(n)
+}
+
+func (t *tail) dropLocked(n int) {
+	for _, b := range t.blocks[:n] {
+		t.size -= cap(b.buf)
+		if b.gone = true; b.pins == 0 {
+			b.give()
+		}
+	}
+	t.blocks = slices.Delete(t.blocks, 0, n)
+}
+
+// unwritten returns the oldest bytes behind w that lie in one piece, and the log's
+// end behind them. There are some, and tip.mu is held.
+func (t *tail) unwritten(w written) ([]byte, written) {
+	i := len(t.blocks) - 1
+	for i > 0 && t.blocks[i-1].last.number > w.number {
+		i--
+	}
+	b := t.blocks[i]
+	begin := b.last.behind.at() - int64(len(b.buf))
+	return b.buf[w.behind.at()-begin:], b.last
+}
+
+// read appends to buf what the tail has of r. ok is false if it does not have the
+// first of it, and then the files have to be asked.
+func (t *tail) read(buf []byte, r *reading) (out []byte, ok bool) {
+	for {
+		b, batches, found := t.pin(r)
+		if !found {
+			return buf, ok
+		}
+		ok = true
+		if b == nil {
+			return buf, true
+		}
+		buf = append(buf, batches...)
+		t.unpin(b)
+	}
+}
+
+// pin finds the next stretch of batches that belong to r and keeps its block from
+// being used for something else. b is nil if none is to be returned any more.
+func (t *tail) pin(r *reading) (b *block, batches []byte, found bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := len(t.blocks) - 1
+	for i >= 0 && t.blocks[i].base > r.from {
+		i--
+	}
+	if i < 0 {
+		return nil, nil, false
+	}
+	b = t.blocks[i]
+	from, to := 0, 0
+	first, _ := slices.BinarySearchFunc(b.ends, r.from+1, endsBelow)
+	if first > 0 {
+		from = b.ends[first-1].at
+	}
+	last := first
+	for to = from; last < len(b.ends); last++ {
+		e := b.ends[last]
+		if e.next > r.limit || e.at-from > r.left && !r.must {
+			break
+		}
+		to, r.must = e.at, false
+	}
+	if to == from {
+		return nil, nil, true
+	}
+	r.from, r.left = b.ends[last-1].next, r.left-(to-from)
+	b.pins++
+	return b, b.buf[from:to], true
+}
+
+func endsBelow(e end, next int64) int {
+	if e.next < next {
+		return -1
+	}
+	return 1
+}
+
+func (t *tail) unpin(b *block) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if b.pins--; b.pins == 0 && b.gone {
+		b.give()
+	}
+}
