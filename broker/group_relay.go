@@ -79,7 +79,7 @@ func (r relay) doWithin(ctx context.Context, req kmsg.Request, patience time.Dur
 	within, cancel := context.WithTimeoutCause(ctx, patience, errOutOfPatience)
 	defer cancel()
 	resp, err := r.do(within, req)
-	if err != nil && ctx.Err() == nil && context.Cause(within) == errOutOfPatience {
+	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(within), errOutOfPatience) {
 		return nil, errOutOfPatience
 	}
 	return resp, err
