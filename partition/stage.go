@@ -34,6 +34,7 @@ func (l *Log) hold() (release func()) {
 	t.slot.taken, t.slot.closed = true, true
 	for t.newest.number < t.staged.number && l.usable() == nil {
 		l.flushLocked()
+		t.slot.given.Broadcast() // who waits for that need not wait for what comes now
 	}
 	return l.letGo
 }

@@ -100,38 +100,39 @@ func (b *block) give() {
 // add puts a batch, whose offset is given, behind the others; upTo is the log's end
 // then. Of what is written, up to newest, the oldest is given up. tip.mu is held.
 func (t *tail) add(batch Batch, upTo, newest written, of *Tails) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var b *block
-	if n := len(t.blocks); n > 0 && cap(t.blocks[n-1].buf)-len(t.blocks[n-1].buf) >= len(batch) {
-		b = t.blocks[n-1]
-	} else {
-		b = t.growLocked(len(batch), newest, of)
+	b := t.room(len(batch), newest, of)
+	if len(b.buf) == 0 {
 		b.base = batch.BaseOffset()
 	}
-	b.buf = append(b.buf, batch...)
-	b.ends = append(b.ends, end{upTo.next, len(b.buf)})
+	at := len(b.buf) + copy(b.buf[len(b.buf):cap(b.buf)], batch) // nobody looks there yet
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(b.buf) == 0 {
+		t.blocks = append(t.blocks, b)
+		t.size += cap(b.buf)
+	}
+	b.buf = b.buf[:at]
+	b.ends = append(b.ends, end{upTo.next, at})
 	b.last = upTo
 }
 
-// growLocked adds an empty block with room for a batch of that size.
-func (t *tail) growLocked(size int, newest written, of *Tails) *block {
+// room returns the last block, if it has room for a batch of that size, or a new one
+// that nobody sees yet. tip.mu is held.
+func (t *tail) room(size int, newest written, of *Tails) *block {
+	if n := len(t.blocks); n > 0 && cap(t.blocks[n-1].buf)-len(t.blocks[n-1].buf) >= size {
+		return t.blocks[n-1]
+	}
 	class, keep := 0, keptTail
 	if of.full() {
 		keep = 0
 	} else if n := len(t.blocks); n > 0 {
 		class = min(t.blocks[n-1].class+1, usualBlock)
 	}
-	for len(t.blocks) > 0 && t.size-cap(t.blocks[0].buf) >= keep && t.blocks[0].last.number <= newest.number {
-		t.dropLocked(1)
-	}
+	t.giveUp(func(b *block) bool { return b.last.number <= newest.number && t.size-cap(b.buf) >= keep })
 	for class < len(blockSizes) && blockSizes[class] < size {
 		class++
 	}
-	b := takeBlock(of, class, size)
-	t.blocks = append(t.blocks, b)
-	t.size += cap(b.buf)
-	return b
+	return takeBlock(of, class, size)
 }
 
 // drop empties the tail. Nothing in it is unwritten.
@@ -143,13 +144,16 @@ func (t *tail) drop() {
 
 // dropUpTo gives up the blocks that hold nothing newer than an append.
 func (t *tail) dropUpTo(number uint64) {
+	t.giveUp(func(b *block) bool { return b.last.number <= number })
+}
+
+// giveUp drops the oldest blocks, one after the other, as long as they may go.
+func (t *tail) giveUp(may func(*block) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n := 0
-	for n < len(t.blocks) && t.blocks[n].last.number <= number {
-		n++
+	for len(t.blocks) > 0 && may(t.blocks[0]) {
+		t.dropLocked(1)
 	}
-	t.dropLocked(n)
 }
 
 func (t *tail) dropLocked(n int) {
