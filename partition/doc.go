@@ -207,7 +207,7 @@
 //
 // # Reading order
 //
-// batch.go, milestones.go, log.go, append.go with validate.go, stage.go, tail.go, group_commit.go, scan.go with read.go and times.go,
+// batch.go, milestones.go, log.go, append.go with validate.go, stage.go, slot.go, tail.go, group_commit.go, scan.go with read.go and times.go,
 // truncate.go, retain.go, snapshot.go and snapshots.go, recover.go with trust.go, walk.go and trail.go;
 // compact.go with filter.go, rewrite.go and swap.go; then epochs.go and producers.go, which are pure. Package batchtest builds batches
 // for tests.

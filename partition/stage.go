@@ -2,49 +2,10 @@ package partition
 
 import (
 	"fmt"
-	"runtime"
-	"sync"
 	"time"
 
 	"github.com/brokersim/brokersim/metadata"
 )
-
-// A slot is the writer's: whoever writes to the files holds it, for as long as the
-// disk takes. Who only stages a batch does not need it, unless it is closed, by
-// somebody who changes more than the log's end.
-type slot struct {
-	given  sync.Cond // its mutex is tip.mu
-	taken  bool
-	closed bool
-	wanted int    // who wait to close it: nobody stages before they had it
-	crowd  uint64 // appends that the newest write was for, and 1 if others came meanwhile
-}
-
-// hold waits for the writer's slot and closes it until release is called. What is
-// staged is written first, unless the disk fails.
-func (l *Log) hold() (release func()) {
-	t := &l.tip
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.slot.wanted++
-	for t.slot.taken {
-		t.slot.given.Wait()
-	}
-	t.slot.wanted--
-	t.slot.taken, t.slot.closed = true, true
-	for t.newest.number < t.staged.number && l.usable() == nil {
-		l.flushLocked()
-	}
-	return l.letGo
-}
-
-func (l *Log) release() {
-	t := &l.tip
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.slot.taken, t.slot.closed = false, false
-	t.slot.given.Broadcast()
-}
 
 // Stage does the first half of AppendAsLeader: the batch has its place in the log,
 // before all that is staged later, but is not written yet and shown to nobody. The
@@ -175,77 +136,6 @@ func (l *Log) AwaitWritten(a AppendInfo) (AppendInfo, error) {
 	}
 	a.number = 0
 	return a, nil
-}
-
-// writeLocked waits until everything up to a number is written, and does it itself
-// when it finds the slot free.
-func (l *Log) writeLocked(number uint64) error {
-	t := &l.tip
-	for number > t.newest.number {
-		if err := l.usable(); err != nil {
-			return err
-		}
-		if t.slot.taken {
-			t.slot.crowd = max(t.slot.crowd, 2)
-			t.slot.given.Wait()
-			continue
-		}
-		t.slot.taken = true
-		l.gatherLocked()
-		t.slot.crowd = t.staged.number - t.newest.number
-		l.flushLocked()
-		t.slot.taken = false
-		t.slot.given.Broadcast()
-	}
-	return nil
-}
-
-// gatherLocked leaves those time to come back with their next batch who were woken
-// by the write before, if there were several: one write of all batches costs little
-// more than one of this alone.
-func (l *Log) gatherLocked() {
-	t := &l.tip
-	for i := 0; i < gatherings && t.slot.crowd > 1 && t.staged.number-t.newest.number <= t.slot.crowd; i++ {
-		t.mu.Unlock()
-		runtime.Gosched()
-		t.mu.Lock()
-	}
-}
-
-// gatherings is how often others are let before a write that is shared.
-const gatherings = 8
-
-// flushLocked writes what is staged and lies in one piece. The writer's slot is
-// held; tip.mu is not, during the write.
-func (l *Log) flushLocked() {
-	t := &l.tip
-	batches, upTo := t.tail.unwritten(t.newest)
-	at := t.newest.behind.at()
-	t.mu.Unlock()
-	_, err := upTo.in.file.WriteAt(batches, at)
-	if err != nil {
-		l.fail("append", err)
-	}
-	t.mu.Lock()
-	if err == nil {
-		l.wroteLocked(upTo)
-	}
-}
-
-// Unwritten reports whether something is staged that is not written yet.
-func (l *Log) Unwritten() bool {
-	t := &l.tip
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.staged.number > t.newest.number && l.usable() == nil
-}
-
-// AwaitStaged waits until all that is staged is written.
-func (l *Log) AwaitStaged() error {
-	t := &l.tip
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return l.writeLocked(t.staged.number)
 }
 
 // Rest gives back what of the tail is older than the call before. The owner calls it

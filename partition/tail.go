@@ -3,7 +3,6 @@ package partition
 import (
 	"slices"
 	"sync"
-	"sync/atomic"
 )
 
 // A tail is the newest bytes of a log, in memory, as its leader appended them: what
@@ -25,113 +24,42 @@ type tail struct {
 // consumers that keep up are behind.
 const keptTail = 2 << 20
 
-// Tails is the memory that the tails of a broker's logs share. When it is used up
-// each log goes on with the smallest block that will do.
-type Tails struct {
-	limit int64
-	used  atomic.Int64
-}
-
-// NewTails returns room for tails of about limit bytes together.
-func NewTails(limit int64) *Tails { return &Tails{limit: limit} }
-
-// Used is how much of it is lent at the moment.
-func (t *Tails) Used() int64 { return t.used.Load() }
-
-func (t *Tails) full() bool { return t != nil && t.used.Load() >= t.limit }
-
-func (t *Tails) lend(n int) {
-	if t != nil {
-		t.used.Add(int64(n))
-	}
-}
-
-// A block is a stretch of a tail: whole batches, in one piece.
-type block struct {
-	of    *Tails
-	class int     // of blockSizes; len(blockSizes) if it is larger than all
-	buf   []byte  // what is in it
-	ends  []end   // of its batches
-	base  int64   // offset of the first
-	last  written // the end of what is in it; under tip.mu
-	pins  int     // who reads; under tail.mu
-	gone  bool    // not in the tail any more: the last reader gives it back
-}
-
-// An end is where a batch of a block ends.
-type end struct {
-	next int64 // the offset behind it
-	at   int   // the place in the block behind it
-}
-
-// blockSizes are those of pooled blocks. A tail begins with the smallest that will
-// do and goes on with larger ones: of ten thousand partitions most are quiet.
-var blockSizes = [...]int{4 << 10, 32 << 10, 256 << 10, 1 << 20}
-
-// usualBlock is the class that a busy tail grows to, unless its batches are larger.
-const usualBlock = 2
-
-var blockPools [len(blockSizes)]sync.Pool
-
-func takeBlock(of *Tails, class, size int) *block {
-	var b *block
-	if class < len(blockSizes) {
-		size = blockSizes[class]
-		b, _ = blockPools[class].Get().(*block)
-	}
-	if b == nil {
-		b = &block{class: class, buf: make([]byte, 0, size)}
-	}
-	b.of = of
-	of.lend(cap(b.buf))
-	return b
-}
-
-// give lends the block to the next one. Nobody reads it any more.
-func (b *block) give() {
-	b.of.lend(-cap(b.buf))
-	if b.class == len(blockSizes) {
-		return
-	}
-	b.buf, b.ends, b.gone, b.of = b.buf[:0], b.ends[:0], false, nil
-	blockPools[b.class].Put(b)
-}
-
 // add puts a batch, whose offset is given, behind the others; upTo is the log's end
 // then. Of what is written, up to newest, the oldest is given up. tip.mu is held.
 func (t *tail) add(batch Batch, upTo, newest written, of *Tails) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var b *block
-	if n := len(t.blocks); n > 0 && cap(t.blocks[n-1].buf)-len(t.blocks[n-1].buf) >= len(batch) {
-		b = t.blocks[n-1]
-	} else {
-		b = t.growLocked(len(batch), newest, of)
+	b := t.room(len(batch), newest, of)
+	if len(b.buf) == 0 {
 		b.base = batch.BaseOffset()
 	}
-	b.buf = append(b.buf, batch...)
-	b.ends = append(b.ends, end{upTo.next, len(b.buf)})
+	at := len(b.buf) + copy(b.buf[len(b.buf):cap(b.buf)], batch) // nobody looks there yet
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(b.buf) == 0 {
+		t.blocks = append(t.blocks, b)
+		t.size += cap(b.buf)
+	}
+	b.buf = b.buf[:at]
+	b.ends = append(b.ends, end{upTo.next, at})
 	b.last = upTo
 }
 
-// growLocked adds an empty block with room for a batch of that size.
-func (t *tail) growLocked(size int, newest written, of *Tails) *block {
+// room returns the last block, if it has room for a batch of that size, or a new one
+// that nobody sees yet. tip.mu is held.
+func (t *tail) room(size int, newest written, of *Tails) *block {
+	if n := len(t.blocks); n > 0 && cap(t.blocks[n-1].buf)-len(t.blocks[n-1].buf) >= size {
+		return t.blocks[n-1]
+	}
 	class, keep := 0, keptTail
 	if of.full() {
 		keep = 0
 	} else if n := len(t.blocks); n > 0 {
 		class = min(t.blocks[n-1].class+1, usualBlock)
 	}
-	for len(t.blocks) > 0 && t.size-cap(t.blocks[0].buf) >= keep && t.blocks[0].last.number <= newest.number {
-		t.dropLocked(1)
-	}
+	t.giveUp(func(b *block) bool { return b.last.number <= newest.number && t.size-cap(b.buf) >= keep })
 	for class < len(blockSizes) && blockSizes[class] < size {
 		class++
 	}
-	b := takeBlock(of, class, size)
-	t.blocks = append(t.blocks, b)
-	t.size += cap(b.buf)
-	return b
+	return takeBlock(of, class, size)
 }
 
 // drop empties the tail. Nothing in it is unwritten.
@@ -143,13 +71,16 @@ func (t *tail) drop() {
 
 // dropUpTo gives up the blocks that hold nothing newer than an append.
 func (t *tail) dropUpTo(number uint64) {
+	t.giveUp(func(b *block) bool { return b.last.number <= number })
+}
+
+// giveUp drops the oldest blocks, one after the other, as long as they may go.
+func (t *tail) giveUp(may func(*block) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n := 0
-	for n < len(t.blocks) && t.blocks[n].last.number <= number {
-		n++
+	for len(t.blocks) > 0 && may(t.blocks[0]) {
+		t.dropLocked(1)
 	}
-	t.dropLocked(n)
 }
 
 func (t *tail) dropLocked(n int) {

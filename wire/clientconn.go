@@ -51,14 +51,16 @@ func (c *clientConn) roundTrip(ctx context.Context, req kmsg.Request) (*[]byte, 
 	id, answered := c.register(silent)
 	buf := takeBuffer(0)
 	*buf = AppendRequest(*buf, Header{CorrelationID: id, ClientID: c.clientID}, req)
-	select {
-	case c.queue <- buf:
-	case <-ctx.Done():
-		c.forget(id)
-		giveBuffer(buf)
-		return nil, context.Cause(ctx)
-	case <-c.done:
-		return nil, c.err
+	if !c.writeNow(buf) {
+		select {
+		case c.queue <- buf:
+		case <-ctx.Done():
+			c.forget(id)
+			giveBuffer(buf)
+			return nil, context.Cause(ctx)
+		case <-c.done:
+			return nil, c.err
+		}
 	}
 	if silent {
 		return nil, nil
@@ -77,6 +79,20 @@ func (c *clientConn) roundTrip(ctx context.Context, req kmsg.Request) (*[]byte, 
 	default:
 		return nil, c.err
 	}
+}
+
+// An eager connection can tell whether a write would have to wait, and leaves it then.
+type eager interface{ TryWrite(b []byte) (ok bool) }
+
+// writeNow writes a request at once, if that waits for nobody: a hop less than by the
+// writer's goroutine.
+func (c *clientConn) writeNow(buf *[]byte) bool {
+	e, ok := c.nc.(eager)
+	if !ok || len(c.queue) > 0 || !e.TryWrite(*buf) {
+		return false
+	}
+	giveBuffer(buf)
+	return true
 }
 
 func (c *clientConn) register(silent bool) (int32, chan *[]byte) {

@@ -45,6 +45,7 @@ type Conn struct {
 
 	frames  chan arrival
 	replies chan pending
+	owed    atomic.Int64   // replies that the writer has, or will have
 	pen     chan struct{}  // one slot: whoever writes
 	apart   chan struct{}  // a slot for each reply that is out of the order
 	waiting sync.WaitGroup // for those
@@ -186,7 +187,10 @@ func (c *Conn) handleRequests() {
 				c.finish(p)
 				<-c.apart
 			})
+		} else if p.Later == nil && c.owed.Load() == 0 {
+			c.finish(p) // nothing is before it, so it need not be handed to the writer
 		} else {
+			c.owed.Add(1)
 			c.replies <- p // the writer takes every one
 		}
 		if p.Close {
@@ -242,6 +246,7 @@ func (c *Conn) writeReplies() {
 	defer c.Close()
 	for p := range c.replies {
 		c.finish(p)
+		c.owed.Add(-1)
 	}
 	c.waiting.Wait()
 }

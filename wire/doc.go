@@ -25,7 +25,8 @@
 //
 //	       frames (1)          replies (64)
 //	read ahead ───► handler ───► writer
-//	    │  sees EOF: ctx ends       │ Reply.Later, encode, one Write, Release
+//	    │  sees EOF: ctx ends │     │ Reply.Later, encode, one Write, Release
+//	                          └─ the same, for a reply that nothing is before
 //
 // Requests of a connection are begun in their order and answered in their
 // order. While the handler works, the next frame is being read, so that the
@@ -43,6 +44,8 @@
 //     garbage, an oversized frame) closes the connection once what was asked
 //     before is answered, as Kafka does. Only an unknown version of ApiVersions
 //     is answered, in version 0.
+//   - The records of a fetch are not copied into the frame of their response: that is
+//     sent in pieces, with one call (pieces.go).
 //   - The memory of a frame is used again: a request's byte fields are valid
 //     until its reply has been written (see [Request]).
 //   - Every goroutine belongs to a Server or a Client, whose Close joins it,

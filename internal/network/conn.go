@@ -68,6 +68,9 @@ func (c *conn) WritePieces(pieces net.Buffers) error {
 	return nil
 }
 
+// TryWrite writes all of b, or nothing if it would have to wait or to fail.
+func (c *conn) TryWrite(b []byte) (ok bool) { return c.out.tryWrite(b) }
+
 // Close ends both directions. The peer reads what was written and then EOF.
 // An incarnation that has ended can tell nobody: its connections stay as they
 // are until Host.Kill or Host.Revive resets them.

@@ -165,6 +165,24 @@ func (p *pipe) writePieces(pieces [][]byte) error {
 	return nil
 }
 
+// tryWrite queues all of b if nothing is to be waited for.
+func (p *pipe) tryWrite(b []byte) (ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.writing || p.size+len(b) > pipeLimit || p.writerGate.Paused() || p.writerGate.IsShut() || p.writableLocked() != nil {
+		return false
+	}
+	if p.frames != nil {
+		if p.frames.intercepting(p.link) {
+			return false
+		}
+		p.frames.observe(b)
+	}
+	p.appendLocked(b, hold{})
+	p.doneLocked()
+	return true
+}
+
 // beginLocked waits for the turn to write, and locks the pipe unless it fails.
 func (p *pipe) beginLocked() error {
 	if err := p.writerGate.Pass(); err != nil {

@@ -7,7 +7,7 @@ const chunkSize = 64 << 10
 
 // smallSizes are the capacities that the first chunk of a file grows through, so
 // that a checkpoint of a few bytes does not cost a whole chunk.
-var smallSizes = [...]int{256, 4 << 10}
+var smallSizes = [...]int{256, 4 << 10, 16 << 10}
 
 // A chunkPool keeps the chunks of removed files for the next ones: touching
 // memory for the first time costs several times what writing to it does.
