@@ -97,6 +97,7 @@ func (r *run) play(s *stage) {
 	for i, w := range r.plan.Producers {
 		producers.Go(func() { r.produce(ctx, i, w) })
 	}
+	all.Go(r.groupsAtWork(ctx, watching))
 	all.Go(func() { s.play(func() { (&watch{run: r, seen: map[Place]*memory{}}).until(watching) }) })
 	all.Go(func() { r.nemesis.nurse(watching) })
 	r.nemesis.rage(ctx)
@@ -138,6 +139,7 @@ func (r *run) become(cond brokersim.Cond) {
 // finish reads everything back, up to a last record of each partition.
 func (r *run) finish() {
 	ends := r.last()
+	r.groupsAreDone(ends)
 	for i := range 2 {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		for n := 0; !r.follow(ctx, fmt.Sprintf("final reader %d.%d", i, n), ends) && ctx.Err() == nil; n++ {
