@@ -58,7 +58,9 @@ func (a *asker) roll(ctx context.Context, g Group) (stable bool) {
 			}
 		}
 	}
-	a.run.history.Roll(g.Name, g.Cooperative, a.run.plan.workPlaces(), given)
+	if err := checkRoll(g, a.run.plan.workPlaces(), given); err != nil {
+		a.run.wrong("%w", err)
+	}
 	return true
 }
 

@@ -3,6 +3,7 @@ package simulation
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 
 	"github.com/brokersim/brokersim/event"
@@ -26,15 +27,17 @@ type allFacts map[string]*facts
 // hear follows what is decided of groups until ctx ends.
 func (r *run) hear(ctx context.Context) {
 	for e := range r.cluster.Events(ctx, 0) {
-		r.history.Decided(e)
+		if err := r.history.Decided(e); err != nil {
+			r.wrong("%w", err)
+		}
 	}
 }
 
-// Decided takes an event of a group.
-func (h *History) Decided(e event.Event) {
+// Decided takes an event of a group. It is an error if it can not follow what was decided before.
+func (h *History) Decided(e event.Event) error {
 	group, ok := e.Data["group"].(string)
 	if !ok && e.Kind != event.Lost {
-		return
+		return nil
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -45,17 +48,17 @@ func (h *History) Decided(e event.Event) {
 		for _, f := range h.groups.facts {
 			f.gaps = true
 		}
-		return
+		return nil
 	}
 	f := h.groups.facts[group]
 	if f == nil {
 		f = &facts{roster: map[string]bool{}, members: map[int32]map[string]bool{}, next: map[string]string{}}
 		h.groups.facts[group] = f
 	}
-	h.decided(f, e)
+	return f.decided(group, e)
 }
 
-func (h *History) decided(f *facts, e event.Event) {
+func (f *facts) decided(group string, e event.Event) error {
 	member, _ := e.Data["member"].(string)
 	switch e.Kind {
 	case event.GroupMemberJoined:
@@ -71,11 +74,13 @@ func (h *History) decided(f *facts, e event.Event) {
 		}
 	case event.GroupGeneration:
 		generation, _ := e.Data["generation"].(int32)
-		if generation != f.generation+1 && !f.gaps {
-			h.owners.complain("generations: %d of %v after %d", generation, e.Data["group"], f.generation)
-		}
+		before := f.generation
 		f.generation, f.members[generation] = generation, maps.Clone(f.roster)
+		if generation != before+1 && !f.gaps {
+			return fmt.Errorf("generations: %d of %s after %d", generation, group, before)
+		}
 	}
+	return nil
 }
 
 // replacedBy returns the member id that took the place of another one, "" if none did.

@@ -158,7 +158,7 @@ func (h *History) Check() (Tally, []error) {
 		j.tally.Generations += len(f.members)
 	}
 	j.tally.Read = len(h.reads)
-	return j.tally, append(j.wrong, h.owners.wrong...)
+	return j.tally, j.wrong
 }
 
 // acksAll is what a producer asks for that wants its records to survive.

@@ -90,28 +90,25 @@ func (m *member) live(ctx, lives context.Context) {
 	if ctx.Err() == nil && m.Haunts {
 		m.group.haunt(ctx, m)
 	}
+	patient := 2 * time.Second // to leave as is due
 	if ctx.Err() == nil && m.rng.IntN(2) == 0 {
-		m.wires.die()
 		m.run.history.Ended(m.owner)
-		gone, cancel := context.WithCancel(context.Background())
-		cancel()
-		cl.AllowRebalance()
-		_ = cl.LeaveGroupContext(gone) // it has no way to tell anybody
+		patient = 0 // it dies, and has no way to tell anybody
 	}
-	leave, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	cl.AllowRebalance()
-	if cl.LeaveGroupContext(leave) != nil {
-		m.wires.die()
-	}
-	cl.CloseAllowingRebalance()
+	dies := time.AfterFunc(patient, m.wires.die)
+	defer dies.Stop()
+	cl.CloseAllowingRebalance() // once: what leaves twice at a time may never return
 	m.run.history.Ended(m.owner)
 }
 
 // round polls, works and commits. No rebalance takes anything away meanwhile, but time may.
 func (m *member) round(ctx, lives context.Context) {
 	poll, cancel := context.WithTimeout(lives, 500*time.Millisecond)
-	fetches := m.cl.PollRecords(poll, m.group.Poll)
+	many := m.group.Poll
+	if ctx.Err() != nil {
+		many = 1000 // what is left is to be worked off
+	}
+	fetches := m.cl.PollRecords(poll, many)
 	cancel()
 	defer m.cl.AllowRebalance()
 	n := 0
@@ -119,7 +116,7 @@ func (m *member) round(ctx, lives context.Context) {
 		n++
 		m.run.history.Delivered(m.group.Name, Place{rec.Topic, rec.Partition}, rec.Offset)
 	})
-	if n > 0 {
+	if n > 0 && ctx.Err() == nil {
 		sleep(lives, between(m.rng, 0, 2*m.group.Work))
 	}
 	if m.Strolls > 0 && ctx.Err() == nil && m.rng.IntN(15) == 0 {
@@ -161,7 +158,9 @@ func (m *member) commit(offsets map[string]map[int32]kgo.EpochOffset) {
 func (m *member) assigned(_ context.Context, cl *kgo.Client, given map[string][]int32) {
 	id, generation := cl.GroupMetadata()
 	m.run.history.Meets(id)
-	m.run.history.Assigned(m.owner, generation, placesOf(given), time.Now())
+	if err := m.run.history.Assigned(m.owner, generation, placesOf(given), time.Now()); err != nil {
+		m.run.wrong("%w", err)
+	}
 }
 
 func (m *member) revoked(_ context.Context, _ *kgo.Client, taken map[string][]int32) {

@@ -1,7 +1,9 @@
 package simulation
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -20,7 +22,6 @@ type Owner struct {
 type owners struct {
 	now   map[claim]map[string]belief // by the name of who believes
 	heard map[string]time.Time        // when the newest request was sent that it has an answer to
-	wrong []error
 }
 
 type claim struct {
@@ -33,8 +34,9 @@ type belief struct {
 	since time.Time
 }
 
-// Assigned notes that a member begins to believe that it owns places.
-func (h *History) Assigned(o Owner, generation int32, places []Place, now time.Time) {
+// Assigned notes that a member begins to believe that it owns places. It is an error if
+// another one rightly believes the same.
+func (h *History) Assigned(o Owner, generation int32, places []Place, now time.Time) (err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.clock++
@@ -48,26 +50,21 @@ func (h *History) Assigned(o Owner, generation int32, places []Place, now time.T
 			h.owners.now[c] = map[string]belief{}
 		}
 		for _, other := range h.owners.now[c] {
-			h.owners.apart(c, o, other, h.owners.heard[other.owner.Name], now)
+			err = cmp.Or(err, apart(c, o, other, h.owners.heard[other.owner.Name], now))
 		}
 		h.owners.now[c][o.Name] = belief{o, now}
 	}
+	return err
 }
 
 // apart checks that another one who owns the same place has had to take it for lost.
-func (w *owners) apart(c claim, o Owner, other belief, heard, now time.Time) {
+func apart(c claim, o Owner, other belief, heard, now time.Time) error {
 	replaced := o.Instance != "" && o.Instance == other.owner.Instance // its next process
 	if o.Name == other.owner.Name || replaced || now.Sub(heard) >= other.owner.Grace {
-		return
+		return nil
 	}
-	w.complain("two owners: %s of %s is given %v, which %s has since %v; it was heard %v ago and may count on %v",
+	return fmt.Errorf("two owners: %s of %s is given %v, which %s has since %v; it was heard %v ago and may count on %v",
 		o.Name, c.group, c.place, other.owner.Name, now.Sub(other.since), now.Sub(heard), other.owner.Grace)
-}
-
-func (w *owners) complain(format string, args ...any) {
-	if len(w.wrong) < most {
-		w.wrong = append(w.wrong, fmt.Errorf(format, args...))
-	}
 }
 
 // Released notes that a member no longer believes to own some places.
@@ -102,22 +99,21 @@ func (h *History) Heard(o Owner, sent time.Time) {
 	}
 }
 
-// Roll is what one look at a Stable group shows: who was given what.
-func (h *History) Roll(group string, cooperative bool, subscribed []Place, given map[string][]Place) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+// checkRoll judges what one look at a Stable group shows: who was given what.
+func checkRoll(g Group, subscribed []Place, given map[string][]Place) error {
 	has := map[Place]string{}
-	for member, places := range given {
-		for _, p := range places {
+	for _, member := range slices.Sorted(maps.Keys(given)) {
+		for _, p := range given[member] {
 			if first, twice := has[p]; twice {
-				h.owners.complain("two owners: %v is assigned to %s and to %s in one generation of %s", p, first, member, group)
+				return fmt.Errorf("two owners: %v is assigned to %s and to %s in one generation of %s", p, first, member, g.Name)
 			}
 			has[p] = member
 		}
 	}
 	// Cooperative members give something up in one generation and get it in the next.
 	missing := func(p Place) bool { _, ok := has[p]; return !ok }
-	if i := slices.IndexFunc(subscribed, missing); i >= 0 && !cooperative {
-		h.owners.complain("no owner: of %v in a stable generation of %s", subscribed[i], group)
+	if i := slices.IndexFunc(subscribed, missing); i >= 0 && !g.Cooperative {
+		return fmt.Errorf("no owner: of %v in a stable generation of %s", subscribed[i], g.Name)
 	}
+	return nil
 }

@@ -139,7 +139,6 @@ func (r *run) become(cond brokersim.Cond) {
 // finish reads everything back, up to a last record of each partition.
 func (r *run) finish() {
 	ends := r.last()
-	r.groupsAreDone(ends)
 	for i := range 2 {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		for n := 0; !r.follow(ctx, fmt.Sprintf("final reader %d.%d", i, n), ends) && ctx.Err() == nil; n++ {
@@ -149,6 +148,7 @@ func (r *run) finish() {
 		}
 		cancel()
 	}
+	r.groupsAreDone(ends)
 }
 
 // last writes one more record to each partition, with a key of its own, so that
