@@ -101,6 +101,10 @@ const (
 	WaitInEpoch Guard = 36
 	// AppendInEpoch: what the facts of one leadership let in is not appended in another.
 	AppendInEpoch Guard = 37
+	// MembersOnly: an offset commit names a member of the group.
+	MembersOnly Guard = 38
+	// RelayedByLeader: the coordinator hears only who leads the group's partition, in that epoch.
+	RelayedByLeader Guard = 39
 )
 
 // The numbers of rules that cannot be taken away yet: nothing asks these guards.
@@ -155,6 +159,8 @@ var names = [...]string{
 	FetchCommitted:        "show committed offsets only",
 	WaitInEpoch:           "wait in one leader epoch",
 	AppendInEpoch:         "append in one leader epoch",
+	MembersOnly:           "member of a commit",
+	RelayedByLeader:       "relayed by the leader",
 }
 
 // removed has a bit for each guard that does not hold.
