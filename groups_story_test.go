@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,7 +52,8 @@ type groupStory struct {
 	c *brokertest.C
 	// home is the group's broker; next becomes it by an election, and is the first in line.
 	home, next, third *brokersim.Broker
-	told              int
+	admin             *kgo.Client
+	told              atomic.Int32
 	// From where on, and until when, the rule that the story is about may be missing.
 	ruleEnds, ruleReturns func()
 }
@@ -64,10 +66,10 @@ func newGroupStory(t *testing.T, opts ...brokersim.Option) *groupStory {
 		brokersim.BrokerConfig("offsets.topic.num.partitions=1", "group.min.session.timeout.ms=1",
 			"replica.lag.time.max.ms=60000", "broker.session.timeout.ms=10000"),
 	}, opts...)...)
-	s := &groupStory{t: t, c: c, ruleEnds: func() {}, ruleReturns: func() {}}
+	s := &groupStory{t: t, c: c, admin: client(t, c), ruleEnds: func() {}, ruleReturns: func() {}}
 	find := kmsg.NewPtrFindCoordinatorRequest()
 	find.CoordinatorKeys = []string{"billing"}
-	_, err := find.RequestWith(t.Context(), client(t, c))
+	_, err := find.RequestWith(t.Context(), s.admin)
 	require.NoError(t, err)
 	c.Must(brokersim.FullISR())
 	p := c.Partition(offsetsTopic, 0)
@@ -84,7 +86,7 @@ func (s *groupStory) elect() {
 	s.t.Helper()
 	var set kadm.TopicsSet
 	set.Add(offsetsTopic, 0)
-	_, err := kadm.NewClient(client(s.t, s.c)).ElectLeaders(s.t.Context(), kadm.ElectPreferredReplica, set)
+	_, err := kadm.NewClient(s.admin).ElectLeaders(s.t.Context(), kadm.ElectPreferredReplica, set)
 	require.NoError(s.t, err)
 	s.c.Must(brokersim.LedBy(offsetsTopic, 0, s.next.ID()))
 }
@@ -97,7 +99,8 @@ func (s *groupStory) deafen(b *brokersim.Broker) (release func()) {
 	for _, n := range s.c.Coordinator().Nodes() {
 		all = append(all, brokersim.HoldRequests(s.c.Cluster, brokersim.B(b.ID()), brokersim.Q(n.ID()), kmsg.Fetch.Int16()))
 	}
-	s.news() // the poll that is under way was not held, and ends with this
+	go s.news() // the poll that is under way was not held, and ends with this
+	time.Sleep(10 * time.Millisecond)
 	return func() {
 		for _, release := range all {
 			release()
@@ -105,10 +108,10 @@ func (s *groupStory) deafen(b *brokersim.Broker) (release func()) {
 	}
 }
 
-// news is something new for everybody, who poll anew then.
+// news is something new for everybody, who poll anew then. A deaf broker does not hear all of it.
 func (s *groupStory) news() {
-	s.told++
-	s.c.CreateTopic(fmt.Sprint("news-", s.told), 1, 1)
+	name := fmt.Sprint("news-", s.told.Add(1))
+	_, _ = kadm.NewClient(s.admin).CreateTopic(context.Background(), 1, 1, nil, name)
 	time.Sleep(10 * time.Millisecond)
 }
 
