@@ -42,6 +42,10 @@ scenarios: ## rewrite the expectations of the scenario files; read the diff befo
 dump-check: ## Kafka's own log-dump tool on our files, where there is Java (and Maven, to fetch it)
 	cd compat && $(GO) test -tags $(TAGS) -count=1 -v -run Dump ./kafka
 
+.PHONY: compat
+compat: ## Go clients other than ours, in groups over TCP (a module of its own)
+	cd compat && $(GO) test -count=1 -parallel 16 ./clients
+
 .PHONY: bench
 bench: ## every benchmark once
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...

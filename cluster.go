@@ -46,6 +46,7 @@ type Cluster struct {
 	result  error
 
 	newest newest
+	groups groupBook
 }
 
 // New starts a cluster and returns once every broker is unfenced and every Topic

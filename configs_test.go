@@ -29,7 +29,7 @@ type effect struct {
 
 // effects is every config that is accepted. Those of topics are looked at twice:
 // set on the topic, and as the broker's default for it.
-var effects = slices.Concat(effectsOnAppends, effectsOnFiles, effectsOnCompaction, effectsOnReplicas, effectsOnBrokers)
+var effects = slices.Concat(effectsOnAppends, effectsOnFiles, effectsOnCompaction, effectsOnReplicas, effectsOnBrokers, effectsOnGroups)
 
 func TestEveryConfigHasItsEffect(t *testing.T) {
 	for _, e := range effects {
@@ -147,12 +147,9 @@ func TestDescribedConfigsAreTheAcceptedOnes(t *testing.T) {
 	})
 }
 
-// A config of Kafka's that does nothing yet is refused by name, wherever it is set.
+// A config of Kafka's that does nothing here is refused by name.
 func TestConfigsThatAreNotInEffectAreRefused(t *testing.T) {
 	_, err := brokersim.New(t.Context(), brokersim.BrokerConfig("log.retention.hours=1"))
 	require.ErrorIs(t, err, metadata.ErrInvalidConfig)
 	require.ErrorContains(t, err, `"log.retention.hours" is not known`)
-	_, err = brokersim.New(t.Context(), brokersim.BrokerConfig("offsets.retention.minutes=1000"))
-	require.ErrorIs(t, err, metadata.ErrInvalidConfig)
-	require.ErrorContains(t, err, `"offsets.retention.minutes" is a config of Kafka's that brokersim does not do yet`)
 }

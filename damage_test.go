@@ -86,6 +86,8 @@ var brokerFiles = map[string]func(t *testing.T, disk vfs.FS) string{
 	"sealed index":    ofLog(".index", 1),
 	"active index":    ofLog(".index", -1),
 	"time index":      ofLog(".timeindex", 1),
+	"milestones":      ofLog(".milestones", 1),
+	"last milestones": ofLog(".milestones", -1),
 	"snapshot":        ofLog(".snapshot", -1),
 	"leader epochs":   named("orders-0/leader-epoch-checkpoint"),
 	"topic id":        named("orders-0/partition.metadata"),

@@ -62,6 +62,7 @@
 //   - coordinator/state: who leads what, decided by one deterministic function
 //   - coordinator: Raft around it, sessions, the metadata log
 //   - wire: frames, headers, error codes
+//   - consumergroup, consumergroup/offsets: the life of one group, and what it has committed
 //   - broker: the Kafka server that hosts replicas
 //   - event: everything that happens, with causes, and the words for it
 //   - internal/network, internal/vfs, internal/gate: the world, made to fail
@@ -70,10 +71,9 @@
 //
 // # What it is not
 //
-// Not a way to run Kafka: one process, one machine. Consumer groups and transactions
-// are not there yet: clients find their requests missing from ApiVersions, and
-// transactional ids refused.
+// Not a way to run Kafka: one process, one machine. Transactions are not there yet:
+// clients find their requests missing from ApiVersions, and transactional ids refused.
 //
 // README.md shows a failover and what an ack survives; ARCHITECTURE.md follows a
-// record, a crash and a restart through the files.
+// record, a crash, a restart and a rebalance through the files.
 package brokersim

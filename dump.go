@@ -8,13 +8,16 @@ import (
 	"text/tabwriter"
 )
 
-// Dump writes the state of the cluster as text, for failure messages.
+// Dump writes the state of the cluster as text, for failure messages: nodes, partitions with
+// their replicas, groups with their lag, faults. Of internal topics it lists the partitions
+// that are not in order, and counts the others.
 func (c *Cluster) Dump(w io.Writer) {
 	s := c.Snapshot()
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "cluster %s, seed %d, metadata offset %d, event %d\n", c.id, c.cfg.seed, s.Offset, s.Seq)
 	dumpNodes(&b, s)
-	dumpPartitions(&b, s)
+	dumpPartitions(&b, worthALine(&b, s.Partitions))
+	dumpGroups(&b, s)
 	for _, f := range s.Faults {
 		fmt.Fprintf(&b, "fault %d in force for %v: %s\n", f.ID, s.Time.Sub(f.From), f.What)
 	}
@@ -36,9 +39,9 @@ func dumpNodes(w io.Writer, s Snapshot) {
 	_ = t.Flush()
 }
 
-func dumpPartitions(w io.Writer, s Snapshot) {
+func dumpPartitions(w io.Writer, partitions []PartitionState) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, p := range s.Partitions {
+	for _, p := range partitions {
 		fmt.Fprintf(t, "%s-%d\tleader %d\tepoch %d.%d\treplicas %v\tISR %v\tELR %v\tlow %d\tHW %d\n",
 			p.Topic, p.Partition, p.Leader, p.LeaderEpoch, p.PartitionEpoch, p.Assigned, p.ISR, p.ELR, p.LowWatermark, p.HighWatermark)
 		for _, r := range p.Replicas {

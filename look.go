@@ -44,6 +44,7 @@ func (c *Cluster) decided() *metadata.Image {
 // Snapshot looks at the whole cluster.
 func (c *Cluster) Snapshot() Snapshot {
 	s := Snapshot{Time: time.Now(), Seq: c.events.Last(), Faults: c.faults.states()}
+	committed := c.committedOffsets() // before the replicas: no offset is beyond what they are seen to have
 	replicas := c.replicas()
 	image := c.decided() // after the replicas: whatever they have heard of is in it
 	s.Offset = image.Offset()
@@ -55,6 +56,7 @@ func (c *Cluster) Snapshot() Snapshot {
 	}
 	s.Brokers = c.brokerStates(image)
 	s.Quorum = c.quorumState()
+	c.lookAtGroups(&s, image, committed)
 	return s
 }
 

@@ -16,15 +16,19 @@ type Event = event.Event
 //
 // The coordinator's decisions in it are of one metadata offset. The replicas are
 // asked one after another, each atomically: while records are being written, a
-// replica that was asked later may be further.
+// replica that was asked later may be further. What groups have committed is asked before
+// them, so no offset of a group is further than the records that it counts.
 type Snapshot struct {
 	Time       time.Time
 	Seq        uint64           // of the newest event when it was begun
 	Offset     int64            // metadata offset of the newest decision
 	Partitions []PartitionState // by topic and number
 	Brokers    []BrokerState    // by id
+	Groups     []GroupState     // by id
 	Quorum     QuorumState
 	Faults     []FaultState // in force, oldest first
+
+	served []bool // partitions of __consumer_offsets whose leader knows what is committed
 }
 
 // PartitionState is the cluster's decision about one partition, and its replicas.

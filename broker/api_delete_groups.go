@@ -40,7 +40,7 @@ func (b *Broker) deleteGroups(ctx context.Context, req *kmsg.DeleteGroupsRequest
 }
 
 func (b *Broker) deleteGroup(ctx context.Context, id string) error {
-	shard, err := b.groups.of(id)
+	shard, err := b.groups.loaded(id)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,10 @@ func (b *Broker) deleteGroup(ctx context.Context, id string) error {
 func (b *Broker) offsetDelete(ctx context.Context, req *kmsg.OffsetDeleteRequest) wire.Reply {
 	resp := req.ResponseKind().(*kmsg.OffsetDeleteResponse)
 	resp.Topics = []kmsg.OffsetDeleteResponseTopic{}
-	shard, err := b.groups.of(req.Group)
+	shard, err := b.groups.loaded(req.Group)
+	if req.Group == "" { // what it has committed goes by DeleteGroups
+		err = metadata.ErrInvalidGroupID
+	}
 	var pending *pendingCommit
 	if err == nil {
 		pending, err = shard.write(ctx, req.Group, func(f consumergroup.Facts, t *offsets.Table) ([]offsets.Record, error) {

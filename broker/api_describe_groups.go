@@ -20,17 +20,15 @@ import (
 	"github.com/brokersim/brokersim/wire"
 )
 
-// groupOperations are the operations that Kafka knows of a group, as bits.
-const groupOperations int32 = 1<<3 | 1<<6 | 1<<8
+// groupOperations are the operations that Kafka knows of a group, as bits: read, delete,
+// describe, describe its configs, alter them.
+const groupOperations int32 = 1<<3 | 1<<6 | 1<<8 | 1<<10 | 1<<11
 
 func (b *Broker) describeGroups(req *kmsg.DescribeGroupsRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
 	resp.Groups = []kmsg.DescribeGroupsResponseGroup{}
 	for _, id := range req.Groups {
 		g, err := b.describeGroup(id)
-		if req.IncludeAuthorizedOperations {
-			g.AuthorizedOperations = groupOperations
-		}
 		if err != nil {
 			g.ErrorCode = wire.Code(err)
 			if req.Version >= 6 {
@@ -40,6 +38,9 @@ func (b *Broker) describeGroups(req *kmsg.DescribeGroupsRequest) kmsg.Response {
 		if g.State == consumergroup.Dead.String() && req.Version < 6 {
 			g.ErrorCode = 0
 		}
+		if req.IncludeAuthorizedOperations && g.ErrorCode == 0 {
+			g.AuthorizedOperations = groupOperations
+		}
 		resp.Groups = append(resp.Groups, g)
 	}
 	return resp
@@ -48,12 +49,11 @@ func (b *Broker) describeGroups(req *kmsg.DescribeGroupsRequest) kmsg.Response {
 func (b *Broker) describeGroup(id string) (kmsg.DescribeGroupsResponseGroup, error) {
 	g := kmsg.NewDescribeGroupsResponseGroup()
 	g.Group, g.Members = id, []kmsg.DescribeGroupsResponseGroupMember{}
-	shard, err := b.groups.of(id)
+	shard, err := b.groups.loaded(id)
 	if err != nil {
 		return g, err
 	}
-	kept, _ := b.image().Group(id)
-	f, err := consumergroup.FactsOf(kept)
+	f, err := consumergroup.FactsAt(b.image(), id)
 	if err != nil {
 		return g, err
 	}

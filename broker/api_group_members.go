@@ -6,18 +6,21 @@ package broker
 // answer back, see group_relay.go. Answers may take minutes: a join waits for all members. The
 // connection's next request begins meanwhile.
 //
-// A broker that is not the group's says NOT_COORDINATOR; one that does not know yet what is
-// committed COORDINATOR_LOAD_IN_PROGRESS, but to a heartbeat it says nothing of that, as in
-// Kafka: the group lives on.
+// A broker that is not the group's says NOT_COORDINATOR. One that does not know yet what is
+// committed relays all the same, unlike Kafka's: who decides is somebody else, and while a new
+// leader waits for its replicas members must not seem to be silent.
 //
 // Left out: authorization.
 
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/brokersim/brokersim/consumergroup"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/wire"
 )
@@ -38,6 +41,9 @@ func (b *Broker) joinGroup(ctx context.Context, r *wire.Request, req *kmsg.JoinG
 }
 
 func (b *Broker) syncGroup(ctx context.Context, r *wire.Request, req *kmsg.SyncGroupRequest) wire.Reply {
+	if req.Version >= 5 && (req.ProtocolType == nil || req.Protocol == nil) {
+		return groupRefusal(r, fmt.Errorf("%w: the member does not say which it follows", metadata.ErrInconsistentGroupProtocol))
+	}
 	return b.relayed(ctx, r, req.Group, b.groups.relays, "")
 }
 
@@ -45,16 +51,41 @@ func (b *Broker) leaveGroup(ctx context.Context, r *wire.Request, req *kmsg.Leav
 	return b.relayed(ctx, r, req.Group, b.groups.relays, "")
 }
 
+// heartbeatPatience is how long a heartbeat waits for the active coordinator: far longer than it
+// takes, and shorter than a client's other requests on the connection may be held up.
+const heartbeatPatience = 100 * time.Millisecond
+
+// heartbeatGroup answers by what is replayed here if the active coordinator cannot be asked for a
+// moment, so that nothing stands still while the next one is elected. No sign of life is
+// lost: it is told on, and whoever takes over gives every member a full session.
 func (b *Broker) heartbeatGroup(ctx context.Context, r *wire.Request, req *kmsg.HeartbeatRequest) wire.Reply {
-	if _, err := b.groups.of(req.Group); errors.Is(err, metadata.ErrCoordinatorLoadInProgress) {
-		return wire.Reply{Response: req.ResponseKind()}
-	}
-	return b.relayed(ctx, r, req.Group, b.groups.beats, "")
+	return b.relayedOr(ctx, r, req.Group, b.groups.beats, "", heartbeatPatience, func() (kmsg.Response, error) {
+		beat := consumergroup.Heartbeat{MemberID: req.MemberID, Generation: req.Generation}
+		if req.InstanceID != nil {
+			beat.Instance = *req.InstanceID
+		}
+		f, err := consumergroup.FactsAt(b.image(), req.Group)
+		if err == nil {
+			err = consumergroup.CheckHeartbeat(f, beat)
+		}
+		shard, lost := b.groups.of(req.Group)
+		if err = errors.Join(err, lost); err != nil {
+			return nil, err
+		}
+		b.groups.alive.note(sign{member{req.Group, req.MemberID}, shard, req.InstanceID, req.Generation}, 0, time.Now())
+		return req.ResponseKind(), nil
+	})
 }
 
 // relayed begins to relay a request, and answers when the answer is there. newMemberID is that of
 // a member that has none yet.
 func (b *Broker) relayed(ctx context.Context, r *wire.Request, group string, channel *coordinatorChannel, newMemberID string) wire.Reply {
+	return b.relayedOr(ctx, r, group, channel, newMemberID, 0, nil)
+}
+
+// relayedOr is relayed for what can be answered otherwise after a while, unless that is 0.
+func (b *Broker) relayedOr(ctx context.Context, r *wire.Request, group string, channel *coordinatorChannel, newMemberID string,
+	patience time.Duration, otherwise func() (kmsg.Response, error)) wire.Reply {
 	if group == "" {
 		return groupRefusal(r, metadata.ErrInvalidGroupID)
 	}
@@ -67,7 +98,10 @@ func (b *Broker) relayed(ctx context.Context, r *wire.Request, group string, cha
 	answer := make(chan kmsg.Response, 1)
 	go func() { // Later, which is always called, waits for it
 		answer <- b.guarded(r, func() kmsg.Response {
-			resp, err := relay.do(ctx, r.Body)
+			resp, err := relay.doWithin(ctx, r.Body, patience)
+			if errors.Is(err, errOutOfPatience) {
+				resp, err = otherwise()
+			}
 			if err != nil {
 				return groupError(r.Body, err)
 			}
@@ -81,11 +115,17 @@ func groupRefusal(r *wire.Request, err error) wire.Reply {
 	return wire.Reply{Response: groupError(r.Body, err)}
 }
 
-// groupError answers a request of a group with an error.
+// groupError answers a request of a group with an error, and nothing beside it that a
+// client could take for an answer.
 func groupError(req kmsg.Request, err error) kmsg.Response {
 	resp := wire.ErrorAnswer(req, wire.Code(err))
-	if join, ok := resp.(*kmsg.JoinGroupResponse); ok {
-		join.Generation = -1
+	switch resp := resp.(type) {
+	case *kmsg.JoinGroupResponse:
+		resp.Generation = -1
+	case *kmsg.SyncGroupResponse:
+		resp.ProtocolType, resp.Protocol = nil, nil
+	case *kmsg.LeaveGroupResponse:
+		resp.Members = []kmsg.LeaveGroupResponseMember{}
 	}
 	return resp
 }

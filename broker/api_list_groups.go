@@ -31,8 +31,7 @@ func (b *Broker) listGroups(req *kmsg.ListGroupsRequest) kmsg.Response {
 		for _, id := range s.known(im) {
 			g := kmsg.NewListGroupsResponseGroup()
 			g.Group, g.GroupState, g.GroupType = id, consumergroup.Empty.String(), consumergroup.Classic.String()
-			kept, _ := im.Group(id)
-			if f, err := consumergroup.FactsOf(kept); err == nil && f != nil {
+			if f, err := consumergroup.FactsAt(im, id); err == nil && f != nil {
 				g.GroupState, g.GroupType, g.ProtocolType = f.StateName(), f.Kind().String(), f.Type()
 			}
 			if wanted(req.StatesFilter, g.GroupState) && wanted(req.TypesFilter, g.GroupType) {
@@ -45,5 +44,5 @@ func (b *Broker) listGroups(req *kmsg.ListGroupsRequest) kmsg.Response {
 
 // wanted reports whether a filter lets a name through; an empty one lets all.
 func wanted(filter []string, name string) bool {
-	return len(filter) == 0 || slices.ContainsFunc(filter, func(s string) bool { return strings.EqualFold(s, name) })
+	return len(filter) == 0 || slices.ContainsFunc(filter, func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), name) })
 }

@@ -49,8 +49,8 @@ func (b *Broker) fetchOffsetsOfOne(ctx context.Context, req *kmsg.OffsetFetchReq
 	}
 	g := b.fetchOffsets(ctx, ask, req.Version)
 	resp.ErrorCode = g.ErrorCode
-	if g.ErrorCode != 0 { // before version 2 there is no other place for it
-		return wire.ErrorAnswer(offsetFetchItems(req), g.ErrorCode)
+	if g.ErrorCode != 0 && req.Version < 2 { // there is no other place for it
+		g.Topics = failedTopics(ask.Topics, g.ErrorCode)
 	}
 	for _, t := range g.Topics {
 		topic := kmsg.NewOffsetFetchResponseTopic()
@@ -63,15 +63,24 @@ func (b *Broker) fetchOffsetsOfOne(ctx context.Context, req *kmsg.OffsetFetchReq
 	return resp
 }
 
-// offsetFetchItems is the request as far as an error names what it is about: the group alone
-// from version 2 on.
-func offsetFetchItems(req *kmsg.OffsetFetchRequest) *kmsg.OffsetFetchRequest {
-	if req.Version < 2 {
-		return req
+// failedTopics says of each partition that is asked for that it cannot be told.
+func failedTopics(ask []kmsg.OffsetFetchRequestGroupTopic, code int16) (topics []kmsg.OffsetFetchResponseGroupTopic) {
+	for _, t := range ask {
+		topic := kmsg.NewOffsetFetchResponseGroupTopic()
+		topic.Topic = t.Topic
+		for _, n := range t.Partitions {
+			topic.Partitions = append(topic.Partitions, uncommitted(n, code))
+		}
+		topics = append(topics, topic)
 	}
-	group := *req
-	group.Topics = nil
-	return &group
+	return topics
+}
+
+// uncommitted answers for a partition of which nothing is committed, or can be told.
+func uncommitted(partition int32, code int16) kmsg.OffsetFetchResponseGroupTopicPartition {
+	p := kmsg.NewOffsetFetchResponseGroupTopicPartition()
+	p.Partition, p.Offset, p.LeaderEpoch, p.Metadata, p.ErrorCode = partition, -1, -1, kmsg.StringPtr(""), code
+	return p
 }
 
 // fetchOffsets answers for one group.
@@ -93,7 +102,7 @@ func (b *Broker) fetchOffsets(ctx context.Context, ask kmsg.OffsetFetchRequestGr
 }
 
 func (b *Broker) committedOffsets(ctx context.Context, group string) (map[offsets.Place]offsets.Commit, error) {
-	shard, err := b.groups.of(group)
+	shard, err := b.groups.loaded(group)
 	if err != nil {
 		return nil, err
 	}
@@ -128,13 +137,10 @@ func (b *Broker) fetchedTopic(ask kmsg.OffsetFetchRequestGroupTopic, commits map
 		}
 	}
 	for _, n := range ask.Partitions {
-		p := kmsg.NewOffsetFetchResponseGroupTopicPartition()
-		note := ""
-		p.Partition, p.Offset, p.LeaderEpoch, p.ErrorCode = n, -1, -1, code
+		p := uncommitted(n, code)
 		if c, ok := commits[offsets.Place{Topic: name, Partition: n}]; ok && code == 0 {
-			p.Offset, p.LeaderEpoch, note = c.Offset, c.LeaderEpoch, c.Metadata
+			p.Offset, p.LeaderEpoch, p.Metadata = c.Offset, c.LeaderEpoch, &c.Metadata
 		}
-		p.Metadata = &note
 		topic.Partitions = append(topic.Partitions, p)
 	}
 	return topic

@@ -168,7 +168,8 @@ func (f *fetch) look() {
 
 // read looks at one partition.
 func (f *fetch) read(p *fetchPartition) {
-	if !p.look.taken {
+	again := p.look.taken
+	if !again {
 		f.looked = append(f.looked, p)
 	}
 	p.look = look{taken: true, highWatermark: -1, logStart: -1}
@@ -191,7 +192,7 @@ func (f *fetch) read(p *fetchPartition) {
 	res := r.Read(f.buffer.bytes, replication.ReadRequest{
 		Offset: p.offset, MaxBytes: min(p.maxBytes, left), AtLeastOne: f.bytes == 0,
 		CurrentLeaderEpoch: p.currentEpoch, LastFetchedEpoch: p.lastEpoch,
-		Follower: f.session.follower, FollowerEpoch: f.followerEpoch, FollowerLogStart: p.logStart,
+		Follower: f.session.follower, FollowerEpoch: f.followerEpoch, FollowerLogStart: p.logStart, Again: again,
 	}, time.Now())
 	f.note(p, res, before, left)
 }

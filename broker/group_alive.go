@@ -14,7 +14,7 @@ import (
 // heartbeat: a commit counts as a heartbeat. Of one that commits often it is told now and then.
 // It has no goroutine but the one that calls run.
 type keepAlive struct {
-	send func(context.Context, sign)
+	send func(context.Context, sign) error
 	wake chan struct{} // one slot
 
 	mu    sync.Mutex // a leaf
@@ -40,11 +40,12 @@ const tellAtMost = time.Second
 // heard of lately.
 const maxTold = 10_000
 
-func newKeepAlive(send func(context.Context, sign)) *keepAlive {
+func newKeepAlive(send func(context.Context, sign) error) *keepAlive {
 	return &keepAlive{send: send, wake: make(chan struct{}, 1), told: map[member]time.Time{}}
 }
 
-// note takes a sign of life of a member whose session has that length. It never waits.
+// note takes a sign of life of a member whose session has that length; 0 if it is to be told
+// in any case. It never waits.
 func (k *keepAlive) note(s sign, session time.Duration, now time.Time) {
 	every := min(tellAtMost, session/4)
 	k.mu.Lock()
@@ -80,18 +81,21 @@ func (k *keepAlive) run(ctx context.Context) error {
 		k.queue = nil
 		k.mu.Unlock()
 		for _, s := range queue {
-			k.send(ctx, s)
+			if k.send(ctx, s) != nil {
+				break // nobody listens: the others' signs would not be heard either
+			}
 		}
 	}
 }
 
-// beat sends a heartbeat for a member. Nobody reads the answer.
-func (g *groups) beat(ctx context.Context, s sign) {
+// beat sends a heartbeat for a member. What the answer says is nobody's business.
+func (g *groups) beat(ctx context.Context, s sign) error {
 	req := kmsg.NewPtrHeartbeatRequest()
 	req.Version = 4
 	req.Group, req.MemberID, req.InstanceID, req.Generation = s.group, s.id, s.instance, s.generation
 	ctx, cancel := context.WithTimeout(ctx, tellAtMost)
 	defer cancel()
 	r := relay{groups: g, shard: s.shard, channel: g.beats, Relay: wire.Relay{Broker: g.cfg.ID, LeaderEpoch: s.shard.epoch}}
-	_, _ = r.do(ctx, req)
+	_, err := r.do(ctx, req)
+	return err
 }

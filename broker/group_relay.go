@@ -2,8 +2,10 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -68,6 +70,23 @@ func (r relay) do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) 
 		return nil, err
 	}
 	return answer, nil
+}
+
+// errOutOfPatience ends a relay that has taken too long.
+var errOutOfPatience = errors.New("the active coordinator does not answer")
+
+// doWithin is do that fails with errOutOfPatience after a while, unless that is 0.
+func (r relay) doWithin(ctx context.Context, req kmsg.Request, patience time.Duration) (kmsg.Response, error) {
+	if patience == 0 {
+		return r.do(ctx, req)
+	}
+	within, cancel := context.WithTimeoutCause(ctx, patience, errOutOfPatience)
+	defer cancel()
+	resp, err := r.do(within, req)
+	if err != nil && ctx.Err() == nil && context.Cause(within) == errOutOfPatience {
+		return nil, errOutOfPatience
+	}
+	return resp, err
 }
 
 // relayedAnswer takes an answer out of its envelope, with the metadata offset that it shows.

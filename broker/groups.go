@@ -94,8 +94,19 @@ func (g *groups) followTopic(topic *metadata.Topic) {
 	}
 }
 
-// of returns the shard of a group. Errors: ErrNotCoordinator if this broker is not the
-// group's; ErrCoordinatorLoadInProgress if it does not know yet what is committed.
+// loaded returns the shard of a group that knows what is committed. Errors: as for of;
+// ErrCoordinatorLoadInProgress if it does not know yet.
+func (g *groups) loaded(group string) (*groupShard, error) {
+	s, err := g.of(group)
+	if err == nil && !s.ready() {
+		err = fmt.Errorf("group %q: %w", group, metadata.ErrCoordinatorLoadInProgress)
+	}
+	return s, err
+}
+
+// of returns the shard of a group, which may still be loading: its members may be relayed,
+// their offsets neither shown nor changed. The error is ErrNotCoordinator if this broker is
+// not the group's.
 func (g *groups) of(group string) (*groupShard, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -104,11 +115,8 @@ func (g *groups) of(group string) (*groupShard, error) {
 	}
 	partition := metadata.GroupPartition(group, len(g.topic.Partitions))
 	s := g.shards[partition]
-	switch {
-	case s == nil:
+	if s == nil {
 		return nil, fmt.Errorf("group %q: %w: broker %d does not lead %s-%d", group, metadata.ErrNotCoordinator, g.cfg.ID, metadata.OffsetsTopic, partition)
-	case !s.ready():
-		return nil, fmt.Errorf("group %q: %w", group, metadata.ErrCoordinatorLoadInProgress)
 	}
 	return s, nil
 }

@@ -12,7 +12,9 @@ import (
 // CheckInvariants ends the test if the cluster breaks one of the rules of
 // internal/invariant now: logs agree below the high watermark, one leader an
 // epoch, the rules of ISR and ELR, no high watermark above what its replicas
-// hold. It may be called at any time, faults in force or not.
+// hold; in groups no partition has two owners, all have one when a generation is
+// Stable, and nothing is committed beyond a high watermark. It may be called at any time,
+// faults in force or not.
 func (c *C) CheckInvariants() {
 	c.tb.Helper()
 	if wrong := c.broken(); len(wrong) > 0 {
@@ -22,25 +24,55 @@ func (c *C) CheckInvariants() {
 
 // broken returns every rule that is broken.
 func (c *C) broken() (wrong []error) {
-	unclean := map[string]bool{}
-	var elections invariant.History
-	for _, e := range recent(c.Cluster, 1<<62) {
-		if e.Kind != event.LeaderElected {
-			continue
-		}
-		leader, _ := e.Data["leader"].(int32)
-		epoch, _ := e.Data["epoch"].(int32)
-		if err := elections.Elected(e.Topic, e.Part, epoch, leader); err != nil {
-			wrong = append(wrong, err)
-		}
-		if u, _ := e.Data["unclean"].(bool); u {
-			unclean[place(e.Topic, e.Part)] = true
-		}
-	}
-	for _, v := range c.views(unclean) {
+	past, wrong := whatHappened(recent(c.Cluster, 1<<62))
+	for _, v := range c.views(past.unclean) {
 		wrong = append(wrong, invariant.Check(v)...)
 	}
+	for _, g := range c.groups(past) {
+		wrong = append(wrong, invariant.CheckGroup(g)...)
+	}
 	return wrong
+}
+
+// A past is what a look at the cluster has to know of what happened before.
+type past struct {
+	unclean map[string]bool      // partitions that have had an unclean election
+	created map[string]time.Time // topics
+	deleted map[string]bool
+	formed  map[string]time.Time // the newest generation of each group
+}
+
+// whatHappened goes through the events, and returns what they break.
+func whatHappened(events []brokersim.Event) (p past, wrong []error) {
+	p = past{unclean: map[string]bool{}, created: map[string]time.Time{}, deleted: map[string]bool{}, formed: map[string]time.Time{}}
+	var h invariant.History
+	for _, e := range events {
+		var err error
+		group, _ := e.Data["group"].(string)
+		switch e.Kind {
+		case event.LeaderElected:
+			leader, _ := e.Data["leader"].(int32)
+			epoch, _ := e.Data["epoch"].(int32)
+			err = h.Elected(e.Topic, e.Part, epoch, leader)
+			if u, _ := e.Data["unclean"].(bool); u {
+				p.unclean[place(e.Topic, e.Part)] = true
+			}
+		case event.TopicCreated:
+			p.created[e.Topic] = e.Time
+		case event.TopicDeleted:
+			p.deleted[e.Topic] = true
+		case event.GroupGeneration:
+			generation, _ := e.Data["generation"].(int32)
+			err = h.Formed(group, generation)
+			p.formed[group] = e.Time
+		case event.GroupDeleted:
+			h.Deleted(group)
+		}
+		if err != nil {
+			wrong = append(wrong, err)
+		}
+	}
+	return p, wrong
 }
 
 func place(topic string, partition int32) string { return fmt.Sprintf("%s-%d", topic, partition) }

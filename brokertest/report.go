@@ -12,7 +12,8 @@ import (
 	"github.com/brokersim/brokersim/event"
 )
 
-// newest is how many events a failed test prints.
+// newest is how many events a failed test prints, those of partitions of internal topics
+// not counted: they are in the trace.
 const newest = 200
 
 // A report is what a failed test leaves behind.
@@ -59,8 +60,14 @@ func (r *report) write(c *brokersim.Cluster) {
 	}
 	b.WriteString("the newest events:\n")
 	var told event.Narrator
-	for _, e := range recent(c, newest) {
-		fmt.Fprintf(&b, "%5d  %s%s\n", e.Seq, told.Line(e), because(e))
+	var story []string
+	for _, e := range recent(c, 1<<62) {
+		if line := told.Line(e); line != "" {
+			story = append(story, fmt.Sprintf("%5d  %s%s\n", e.Seq, line, because(e)))
+		}
+	}
+	for _, line := range story[max(0, len(story)-newest):] {
+		b.WriteString(line)
 	}
 	if r.trace == nil {
 		b.WriteString("for the whole trace add -artifacts to go test\n")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/brokersim/brokersim"
@@ -28,6 +29,8 @@ type C struct {
 	tb      TB
 	report  *report
 	virtual bool
+	first   map[string]bool // topics that were there when the test began
+	unruly  sync.Map        // groups, by id
 }
 
 // Start starts a cluster for a test; see the package comment for what that
@@ -47,6 +50,7 @@ func Start(tb TB, opts ...brokersim.Option) *C {
 		return nil
 	}
 	c.Cluster = cluster
+	c.first = c.topics()
 	tb.Cleanup(c.cleanUp)
 	return c
 }

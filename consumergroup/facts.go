@@ -18,6 +18,7 @@ type Facts interface {
 	// sessionTimeout is that of a member, 0 of who is none.
 	sessionTimeout(member string) time.Duration
 	checkCommit(Commit) error
+	checkHeartbeat(Heartbeat) error
 	checkDelete() error
 	checkOffsetDelete() error
 	whole() Fact

@@ -73,6 +73,19 @@ func FactsOf(g metadata.Group) (Facts, error) {
 	return facts, nil
 }
 
+// FactsAt returns what is committed of a group in an image.
+func FactsAt(im *metadata.Image, group string) (Facts, error) {
+	g, ok := im.Group(group)
+	if !ok {
+		return nil, nil
+	}
+	f, err := FactsOf(g)
+	if err != nil {
+		return nil, fmt.Errorf("group %q: %w", group, err)
+	}
+	return f, nil
+}
+
 func encodeFact(e *metadata.Encoder, f Fact) {
 	switch f := f.(type) {
 	case Formed:

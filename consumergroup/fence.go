@@ -34,6 +34,16 @@ func CheckCommit(f Facts, c Commit) error {
 	return fmt.Errorf("commit of %q: %w", c.MemberID, metadata.ErrGroupIDNotFound)
 }
 
+// CheckHeartbeat is what a member's heartbeat is answered by the facts that the group's
+// broker has replayed, while nobody can be asked who decides. Errors: ErrUnknownMemberID,
+// ErrFencedInstanceID, ErrIllegalGeneration, ErrRebalanceInProgress.
+func CheckHeartbeat(f Facts, h Heartbeat) error {
+	if f == nil {
+		return fmt.Errorf("heartbeat of %q: %w", h.MemberID, metadata.ErrUnknownMemberID)
+	}
+	return f.checkHeartbeat(h)
+}
+
 // CheckDelete reports whether the group may be deleted: ErrNonEmptyGroup,
 // ErrGroupIDNotFound.
 func CheckDelete(f Facts) error {
@@ -70,6 +80,19 @@ func (f *ClassicFacts) checkCommit(c Commit) error {
 	}
 	if f.State == CompletingRebalance && !c.Transactional {
 		return fmt.Errorf("generation %d is not assigned yet: %w", f.Generation, metadata.ErrRebalanceInProgress)
+	}
+	return nil
+}
+
+func (f *ClassicFacts) checkHeartbeat(h Heartbeat) error {
+	if err := checkMember(f, h.MemberID, h.Instance); err != nil {
+		return err
+	}
+	if h.Generation != f.Generation {
+		return illegalGeneration(h.MemberID, h.Generation, f.Generation)
+	}
+	if f.State == PreparingRebalance {
+		return fmt.Errorf("generation %d is over: %w", f.Generation, metadata.ErrRebalanceInProgress)
 	}
 	return nil
 }

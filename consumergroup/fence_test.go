@@ -64,3 +64,23 @@ func TestCheckDelete(t *testing.T) {
 	require.NoError(t, CheckOffsetDelete(&ClassicFacts{State: Stable, ProtocolType: ConsumerProtocolType, Members: members}))
 	require.ErrorIs(t, CheckOffsetDelete(&ClassicFacts{State: Stable, ProtocolType: "connect", Members: members}), metadata.ErrNonEmptyGroup)
 }
+
+func TestCheckHeartbeat(t *testing.T) {
+	f := &ClassicFacts{State: Stable, Generation: 5, Members: []Member{{ID: "a"}, {ID: "b", Instance: "two"}}}
+	over := *f
+	over.State = PreparingRebalance
+	for name, c := range map[string]struct {
+		facts Facts
+		beat  Heartbeat
+		want  error
+	}{
+		"a member":                         {f, Heartbeat{MemberID: "a", Generation: 5}, nil},
+		"of another generation":            {f, Heartbeat{MemberID: "a", Generation: 4}, metadata.ErrIllegalGeneration},
+		"of a generation that is over":     {&over, Heartbeat{MemberID: "a", Generation: 5}, metadata.ErrRebalanceInProgress},
+		"nobody":                           {f, Heartbeat{MemberID: "z", Generation: 5}, metadata.ErrUnknownMemberID},
+		"a static member's process before": {f, Heartbeat{MemberID: "c", Instance: "two", Generation: 5}, metadata.ErrFencedInstanceID},
+		"no group":                         {nil, Heartbeat{MemberID: "a", Generation: 5}, metadata.ErrUnknownMemberID},
+	} {
+		require.ErrorIs(t, CheckHeartbeat(c.facts, c.beat), c.want, name)
+	}
+}

@@ -31,8 +31,9 @@
 // [Log.Since] yields events in order and then waits for more. [Log.Changed] is
 // for those who only want to look again at something when anything has happened.
 // [Narrate] says an event in the plain words of the field, and [Narrator] puts
-// the time since some moment in front. [Trace] writes one JSON object a line.
+// the time since some moment in front, and is quiet about the fifty partitions of an
+// internal topic unless it is asked. [Trace] writes one JSON object a line.
 //
 // Start reading at event.go (what an event is), then kind.go (which there are
-// and what Data holds), key.go, log.go, narrate.go.
+// and what Data holds), key.go, log.go, narrate.go, narrator.go.
 package event

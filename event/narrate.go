@@ -2,9 +2,6 @@ package event
 
 import (
 	"fmt"
-	"io"
-	"iter"
-	"slices"
 	"strings"
 	"time"
 )
@@ -18,51 +15,6 @@ func Narrate(e Event) string {
 		return tell(e)
 	}
 	return fmt.Sprintf("%s %s", e.Kind, e.subject())
-}
-
-// A Narrator tells events with the time since Zero in front. The zero Narrator
-// counts from the first event that it tells.
-type Narrator struct {
-	Zero time.Time
-	// Skip leaves these kinds out.
-	Skip []Kind
-}
-
-// Line is one line of the narration, without its end. It is "" for a kind to skip.
-func (n *Narrator) Line(e Event) string {
-	if slices.Contains(n.Skip, e.Kind) {
-		return ""
-	}
-	return n.Say(e.Time, Narrate(e))
-}
-
-// Say puts the time since Zero in front of words that are no event's.
-func (n *Narrator) Say(at time.Time, words string) string {
-	if n.Zero.IsZero() {
-		n.Zero = at
-	}
-	return Elapsed(at.Sub(n.Zero)) + "  " + words
-}
-
-// Tell writes a line for each event until the sequence ends or w fails.
-func (n *Narrator) Tell(w io.Writer, events iter.Seq[Event]) error {
-	for e := range events {
-		if line := n.Line(e); line != "" {
-			if _, err := fmt.Fprintln(w, line); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// Elapsed writes a duration ten characters wide: milliseconds first, seconds
-// from ten of them on.
-func Elapsed(d time.Duration) string {
-	if d.Abs() < 10*time.Second {
-		return fmt.Sprintf("%7.1f ms", float64(d)/float64(time.Millisecond))
-	}
-	return fmt.Sprintf("%7.1f s ", d.Seconds())
 }
 
 var words = map[Kind]func(Event) string{

@@ -131,6 +131,24 @@ func TestNarratorSkips(t *testing.T) {
 	require.Equal(t, "    0.0 ms  broker 1 is killed", n.Line(Event{Kind: BrokerKilled, Node: "broker-1", Time: time.Unix(1, 0)}))
 }
 
+// The fifty partitions of an internal topic would drown what a story is about.
+func TestNarratorIsQuietAboutInternalPartitions(t *testing.T) {
+	const topic = "__consumer_offsets"
+	var quiet, all Narrator
+	all.Internal = true
+	told := map[Kind]bool{TopicCreated: true, TopicDeleted: true, LogDamaged: true, OffsetsLoaded: true}
+	for _, e := range story() {
+		if e.Topic == "" {
+			continue
+		}
+		require.NotEmpty(t, quiet.Line(e), "of another topic: %s", e.Kind)
+		e.Topic = topic
+		require.NotEmpty(t, all.Line(e))
+		unclean := e.Data["unclean"] == true
+		require.Equal(t, told[e.Kind] || unclean, quiet.Line(e) != "", e.Kind)
+	}
+}
+
 func TestElapsedIsAlwaysAsWide(t *testing.T) {
 	for _, d := range []time.Duration{0, time.Microsecond, 9999 * time.Millisecond, 10 * time.Second, 9 * time.Hour, -time.Second} {
 		require.Len(t, Elapsed(d), 10, d)

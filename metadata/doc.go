@@ -65,6 +65,7 @@
 //
 //	group, member          consumers that share a topic's partitions, and one of them
 //	generation             number of one assignment of partitions to the members
+//	facts                  what is committed of a group: members, generation, assignments
 //	the group's broker     the broker that serves a group (Kafka: group coordinator)
 //	commit                 of a record, of a Raft entry, of an offset: say which
 //
@@ -75,8 +76,7 @@
 //
 // configs.go is one table of every config: its type, our default and Kafka's, and the
 // field of [TopicConfig] or [BrokerConfig] that it sets. Nothing else parses or checks
-// one; a name that is not there is [ErrInvalidConfig]. So is one that is there and
-// not in effect yet, and the message tells the two apart; [ConfigDefs] leaves it out.
+// one; a name that is not there is [ErrInvalidConfig].
 //
 // # Encoding
 //

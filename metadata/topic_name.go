@@ -30,3 +30,7 @@ func ValidateTopicName(name string) error {
 // CollisionKey is equal for names that differ in '.' and '_' only. Kafka refuses
 // such neighbours: its metrics could not tell them apart.
 func CollisionKey(name string) string { return strings.ReplaceAll(name, ".", "_") }
+
+// InternalTopic reports whether a topic is one of Kafka's own: brokers keep in it what they
+// know for clients.
+func InternalTopic(name string) bool { return name == OffsetsTopic || name == "__transaction_state" }

@@ -177,7 +177,7 @@ func (l *Log) append(batches []byte, cfg *Config, now time.Time) error {
 func (l *Log) fitting(batches []byte, cfg *Config, now time.Time) int {
 	active, n := l.active(), 0
 	for b := range Batches(batches) {
-		if !active.fits(b, l.tip.newest.at, int64(n), cfg, now) {
+		if !active.fits(b, l.tip.newest.behind.at(), int64(n), cfg, now) {
 			break
 		}
 		n += len(b)
@@ -189,18 +189,40 @@ func (l *Log) fitting(batches []byte, cfg *Config, now time.Time) int {
 // readers unless a sync is owed.
 func (l *Log) write(batches []byte, cfg *Config, now time.Time) error {
 	active := l.active()
-	at := l.tip.newest.at
-	if _, err := active.file.WriteAt(batches, at); err != nil {
-		return l.fail("append", err)
-	}
-	position, next := at, int64(0)
+	at := l.tip.newest.behind.at()
+	position, next, follows := at, int64(0), true
 	for b := range Batches(batches) {
+		follows = follows && active.milestones.follows(b)
 		active.note(b, position, cfg.IndexIntervalBytes)
 		l.producers.record(b)
 		position += int64(len(b))
 		next = b.NextOffset()
 	}
+	if !follows {
+		if err := l.vouch(active, position); err != nil {
+			return err
+		}
+	}
+	if _, err := active.file.WriteAt(batches, at); err != nil {
+		return l.fail("append", err)
+	}
 	active.look(now, position)
-	l.wrote(next, position)
+	l.wrote(next, milestone{uint32(position), active.milestones.sum})
 	return nil
+}
+
+// vouch has a milestone written where the append that is about to be written ends, and
+// perhaps others within it, since it does not follow from what is before. The writer's
+// slot is held.
+func (l *Log) vouch(s *segment, end int64) error {
+	if !s.milestones.vouches {
+		return nil
+	}
+	defer l.still()()
+	s.milestones.mark(end)
+	if err := s.milestones.flush(); err != nil {
+		return l.fail("vouch for an append", err)
+	}
+	s.milestones.ahead.CompareAndSwap(false, l.gaps.Load()) // else the checkpoint of the epochs vouches, too
+	return l.usable()
 }

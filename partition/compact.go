@@ -162,12 +162,11 @@ func (c *compaction) mapKeys() (mapped int64, err error) {
 	mapped = c.end
 	dirty := c.segments[max(0, countBelow(c.segments, c.done.From+1)-1):]
 	for _, s := range dirty {
-		sc := scanner{s: s, window: make([]byte, locateWindow)}
-		at, err := sc.locate(c.done.From, s.size.Load())
+		sc, err := s.scanFrom(c.done.From, make([]byte, locateWindow))
 		if err != nil {
 			return 0, err
 		}
-		err = c.batches(s, at, func(b Batch, at int64) (err error) {
+		err = c.batches(s, sc.pos, func(b Batch, at int64) (err error) {
 			if mapped == c.end {
 				mapped, err = c.filter.mapBatch(b, c.done.From, c.end)
 			}

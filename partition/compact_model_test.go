@@ -185,6 +185,11 @@ func (m *compacted) compact(t *rapid.T) {
 // compactedTo takes account of how far keys have been looked at.
 func (m *compacted) compactedTo(to int64) {
 	m.clean, m.reach = to, max(m.reach, to)
+	m.sight(to)
+}
+
+// sight remembers when the tombstones were compacted first.
+func (m *compacted) sight(to int64) {
 	for _, s := range m.batches {
 		for i, r := range s.Records {
 			offset := s.BaseOffset + int64(i)
@@ -206,6 +211,7 @@ func (m *compacted) interrupt(t *rapid.T) {
 	done, err := m.cleaner.Compact(m.log, m.now, m.how())
 	m.at.left, m.at.only = math.MaxInt, ""
 	m.reach = max(m.reach, d.End)
+	m.sight(d.End) // it may have come to the tombstones
 	switch {
 	case err == nil:
 		m.compactedTo(done.To)

@@ -133,7 +133,7 @@ func TestDamageToAnyFile(t *testing.T) {
 			edit(t, disk, dir+"/"+name, func(b []byte) []byte { return append(b, "garbage"...) })
 		})
 	}
-	require.Len(t, kinds, 5, "%v", kinds) // log, index, timeindex, snapshot, and the epochs
+	require.Len(t, kinds, 6, "%v", kinds) // log, index, timeindex, milestones, snapshot, and the epochs
 }
 
 // Snapshots come back that a truncation had removed: whoever puts them there hears

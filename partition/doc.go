@@ -41,9 +41,11 @@
 //	├── 00000000000000000000.log     batches, from offset 0 on
 //	├── 00000000000000000000.index   the way into them
 //	├── 00000000000000000000.timeindex  and by timestamp
+//	├── 00000000000000000000.milestones  what the headers up to there add up to; not Kafka's
 //	├── 00000000000000004711.log     the active segment begins at offset 4711
 //	├── 00000000000000004711.index
 //	├── 00000000000000004711.timeindex
+//	├── 00000000000000004711.milestones
 //	├── 00000000000000004711.snapshot   producers, and what is below 4711; snapshot.go draws it
 //	├── leader-epoch-checkpoint      "0\n2\n3 0\n5 4600\n": version, count, epoch and start
 //	├── partition.metadata           "version: 0\ntopic_id: ...\n"
@@ -53,7 +55,8 @@
 //	└── offset-gaps                  there if compaction has left out offsets; not Kafka's
 //
 // Kafka's own tools and code read all of it (make dump-check), and logs that Kafka
-// wrote are read here (testdata/kafka-4.1), if offset-gaps is put beside compacted ones.
+// wrote are read here (testdata/kafka-4.1), if offset-gaps is put beside compacted ones. If
+// Kafka has cut or compacted a log of ours, its files of milestones are to be removed.
 //
 // A .log file is one batch after the other, numbers with the highest byte first:
 //
@@ -88,17 +91,23 @@
 //	└─────────────────────────┴──────────────┘  is newer; one in that batch is as new
 //
 // Both are written when the log is synced, rolled or closed, and made durable before
-// a snapshot is written.
+// a snapshot is written. A .milestones file is entries of twelve bytes, for the beginning,
+// for as many positions as the .index has, and for the end:
+//
+//	 0             4             8             12
+//	┌─────────────┬─────────────┬─────────────┐  CRC-32C of the segment's base and of all
+//	│ position    │ sum         │ CRC-32C     │  headers before the position; and of
+//	└─────────────┴─────────────┴─────────────┘  these eight bytes
 //
 // # Recovery
 //
 // A snapshot says what the log was at an offset when everything below it was durable:
-// each segment's size and the sums of its indexes, the epochs, the producers. One is
+// each segment's size, the sums of its headers and its indexes, the epochs, the producers. One is
 // written at each roll and by Checkpoint, when a broker stops in good order. The
 // newest is the recovery point. Below it Open compares: the size of a segment, its
 // indexes, its first batch, and the batches behind its last index entry, whose epoch
-// and offset vouch for all before them. An index that is not as it was is made anew
-// from its segment. If anything else differs the snapshots are worth nothing: then,
+// and offset vouch for all before them. An index that is not as it was, or a file of
+// milestones, is made anew from its segment. If anything else differs the snapshots are worth nothing: then,
 // and where there is none, as Kafka writes them or an earlier version left the log,
 // Open reads everything. What lies above the recovery point is always read.
 //
@@ -120,11 +129,35 @@
 // damage that only the broker can judge. Distrust makes the next Open read everything.
 //
 // A read checks headers, positions, the order of offsets and every checksum: what
-// comes from a disk is believed of nobody, so a corrupt record is never served. The
-// checksum does not cover a batch's base offset and leader epoch. These are compared
-// with the neighbours and with the log's epochs. What that does not tell: an offset
-// that has moved within a gap of a compacted log, and an epoch that was raised in
-// the newest batch, above the recovery point, while the log was closed.
+// comes from a disk is believed of nobody, so a corrupt record is never served.
+//
+// The checksum of a batch does not cover its base offset and its leader epoch, and who
+// looks at headers alone, in search of an offset, a time or a producer, compares none. So
+// there are milestones: who reads headers (scan.go) begins at one, goes on to the next
+// and compares, before anything comes of it. What an open log knows of its milestones is
+// in memory. Where they differ nothing between the two milestones is served, unless one
+// batch is to blame for it, by its own checksum, and the others' offsets are dense.
+//
+// Open has only files. An entry in one of milestones has a checksum of its own, so where
+// one contradicts the headers it is they that have changed, with or without a snapshot.
+// Behind the newest milestone a batch is what must come next: it begins where the one
+// before it ends, in the same epoch, or in the one that leader-epoch-checkpoint says. For a
+// batch that is not, because it leaves offsets out or the checkpoint is damaged, a milestone
+// is written before it is, and in a log with gaps synced before it: if there is none
+// (trail.go), it was never synced or is not what was written, and is cut off.
+//
+// What remains is what has no milestones:
+//
+//   - a segment that Kafka, or an earlier version, wrote: as far as one had changed
+//     when it was opened first, it is taken as it was found (but for what its neighbours
+//     and its epochs tell);
+//   - one whose file of milestones is lost together with all snapshots, likewise. A power
+//     loss can take what was never synced of it, and in a log with gaps that is not much: the
+//     active segment's, until the segment is synced for the first time;
+//   - a checkpoint of the epochs that has changed after a power loss: it takes the
+//     newest epoch's records along, if their milestones were not durable yet;
+//   - of a log without records, what leader-epoch-checkpoint says of its last epoch, if there is
+//     no snapshot.
 //
 // # Compaction
 //
@@ -160,8 +193,8 @@
 //
 // # Reading order
 //
-// batch.go, log.go, append.go with validate.go, group_commit.go, read.go and times.go, truncate.go, retain.go,
-// snapshot.go and snapshots.go, recover.go with trust.go and walk.go;
+// batch.go, milestones.go, log.go, append.go with validate.go, group_commit.go, scan.go with read.go and times.go,
+// truncate.go, retain.go, snapshot.go and snapshots.go, recover.go with trust.go, walk.go and trail.go;
 // compact.go with filter.go, rewrite.go and swap.go; then epochs.go and producers.go, which are pure. Package batchtest builds batches
 // for tests.
 package partition

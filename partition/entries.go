@@ -23,6 +23,7 @@ type entries[E any] struct {
 	n    atomic.Int64
 
 	flushed int64 // entries that are in the file; the writer's
+	longer  bool  // and others behind them
 }
 
 func (x *entries[E]) load() []E {
@@ -56,16 +57,19 @@ func (x *entries[E]) keep(n int) {
 	kept := slices.Clone(x.load()[:n])
 	x.n.Store(int64(n))
 	x.list.Store(&kept)
+	if x.flushed > int64(n) {
+		x.flushed, x.longer = int64(n), true
+	}
 }
 
 // flush brings the file up to the list.
 func (x *entries[E]) flush(f *format[E]) error {
 	list, size := x.load(), f.size
-	if x.flushed > int64(len(list)) {
-		if err := x.file.Truncate(int64(len(list)) * size); err != nil {
+	if x.longer {
+		if err := x.file.Truncate(x.flushed * size); err != nil {
 			return err
 		}
-		x.flushed = int64(len(list))
+		x.longer = false
 	}
 	if x.flushed == int64(len(list)) {
 		return nil
@@ -144,7 +148,7 @@ func (x *entries[E]) read(length int64, known fileSum, f *format[E]) (ok bool, e
 // trim cuts off what the file, which is so long, has behind the entries that were
 // read from it.
 func (x *entries[E]) trim(length int64, f *format[E]) error {
-	x.flushed = x.n.Load()
+	x.flushed, x.longer = x.n.Load(), false
 	if length == x.flushed*f.size {
 		return nil
 	}

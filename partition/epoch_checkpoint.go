@@ -60,13 +60,17 @@ func decodeEpochs(b []byte) (e epochStarts, ok bool) {
 		}
 		e = append(e, s)
 	}
-	return e, len(e) == count && lines.Err() == nil
+	if len(e) != count || lines.Err() != nil {
+		return nil, false
+	}
+	return e, true
 }
 
 // restoreEpochs publishes the epochs that recovery found in the snapshot and in the
 // batches behind it, and replaces a checkpoint that is missing, torn or stale. The
-// checkpoint alone knows what a log without records had before retention took them.
-func (l *Log) restoreEpochs(found epochStarts) error {
+// checkpoint alone knows what a log without records had before retention took them, and
+// what others than we have compacted away, unless complete says that nobody else has.
+func (l *Log) restoreEpochs(found epochStarts, complete bool) error {
 	b, err := readFile(l.fs, path.Join(l.dir, epochFile))
 	if err != nil {
 		return l.storage("read "+epochFile, err)
@@ -74,7 +78,7 @@ func (l *Log) restoreEpochs(found epochStarts) error {
 	kept, ok := decodeEpochs(b)
 	start, end := l.start.Load(), l.end.Load()
 	switch {
-	case start < end && ok && l.gaps.Load():
+	case start < end && ok && l.gaps.Load() && !complete:
 		found = found.refinedBy(kept).truncateFromEnd(end)
 	case start < end:
 		found = found.truncateFromEnd(end)
@@ -101,9 +105,14 @@ func (r *recovery) learnEarlyEpochs() error {
 	}
 	var early epochStarts
 	for _, s := range r.segments {
-		sc, size := scanner{s: s, window: make([]byte, locateWindow)}, s.size.Load()
-		for at := int64(0); s.base < known[0].Offset && at < size; {
-			b, err := sc.next(at, size)
+		sc := s.scan(0, make([]byte, locateWindow))
+		for s.base < known[0].Offset && sc.more() {
+			b, err := sc.next()
+			if err == nil && b.BaseOffset() >= known[0].Offset {
+				err = sc.settle()
+			} else if err == nil {
+				err = sc.pass(b)
+			}
 			if _, damaged := errors.AsType[*CorruptError](err); damaged {
 				return errDisproved
 			}
@@ -117,7 +126,6 @@ func (r *recovery) learnEarlyEpochs() error {
 				return errDisproved
 			}
 			early = early.assign(b.LeaderEpoch(), b.BaseOffset())
-			at += b.Size()
 		}
 	}
 	if len(early) > 0 && early.latest() == r.epochs[0].Epoch {

@@ -60,6 +60,15 @@ func (e epochStarts) contradict(h Batch) string {
 	return ""
 }
 
+// expects reports whether a batch has the epoch that it must have by a checkpoint, which has
+// each before its first batch. Below the log start it knows no more than what is too new.
+func (e epochStarts) expects(h Batch) bool {
+	if len(e) > 0 && h.NextOffset() <= e[0].Offset {
+		return h.LeaderEpoch() <= e[0].Epoch
+	}
+	return h.LeaderEpoch() == e.at(h.LastOffset())
+}
+
 // assign says that epoch begins at offset. Entries that contradict it give way; it
 // changes nothing if the epoch is the latest and has begun already.
 func (e epochStarts) assign(epoch int32, offset int64) epochStarts {

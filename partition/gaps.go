@@ -12,6 +12,10 @@ import (
 // not know what its topic is or once was configured to be.
 const gapFile = "offset-gaps"
 
+// ownGaps is what is in it if nobody else has compacted the log: its batches tell where
+// each epoch began. Beside a log that Kafka has compacted people put what they like.
+const ownGaps = "version: 1\n"
+
 // readGaps finds out whether offsets may be missing.
 func (l *Log) readGaps() error {
 	b, err := readFile(l.fs, path.Join(l.dir, gapFile))
@@ -19,6 +23,7 @@ func (l *Log) readGaps() error {
 		return l.storage("read "+gapFile, err)
 	}
 	l.gaps.Store(b != nil)
+	l.ownGaps = string(b) == ownGaps
 	return nil
 }
 
@@ -35,9 +40,10 @@ func (l *Log) noteGaps() error {
 	if l.gaps.Load() {
 		return nil
 	}
-	if err := vfs.WriteFileSynced(l.fs, path.Join(l.dir, gapFile), []byte("version: 0\n")); err != nil {
+	if err := vfs.WriteFileSynced(l.fs, path.Join(l.dir, gapFile), []byte(ownGaps)); err != nil {
 		return err
 	}
 	l.gaps.Store(true)
+	l.active().milestones.ahead.Store(true)
 	return nil
 }

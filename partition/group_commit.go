@@ -24,23 +24,23 @@ type tip struct {
 type written struct {
 	number uint64 // of the append, counted since Open
 	next   int64  // the offset behind it
-	at     int64  // the position behind it
+	behind milestone
 	in     *segment
 }
 
 // begin makes the tip what recovery has published. Of the last segment nobody knows
 // how much is durable; those before it were synced when they were rolled.
 func (t *tip) begin(end int64, active *segment) {
-	t.newest = written{next: end, at: active.size.Load(), in: active}
+	t.newest = written{next: end, behind: active.size.end(), in: active}
 	t.durable = active.base
 }
 
 // move says where the next append goes, after a roll or a cut. All that was written
 // is shown, and the writer's slot is held.
-func (t *tip) move(next, at int64, in *segment) {
+func (t *tip) move(next int64, behind milestone, in *segment) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.newest.next, t.newest.at, t.newest.in = next, at, in
+	t.newest.next, t.newest.behind, t.newest.in = next, behind, in
 	t.durable = min(t.durable, next)
 }
 
@@ -50,14 +50,14 @@ func (t *tip) settledLocked(flush int64) bool {
 	return t.shown == t.newest.number && !t.owesLocked(flush)
 }
 
-// wrote takes note of an append that ends at this offset and position. It shows it,
+// wrote takes note of an append that ends at this offset and milestone. It shows it,
 // unless a sync is owed. The writer's slot is held.
-func (l *Log) wrote(next, at int64) {
+func (l *Log) wrote(next int64, behind milestone) {
 	t := &l.tip
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.newest.number++
-	t.newest.next, t.newest.at = next, at
+	t.newest.next, t.newest.behind = next, behind
 	if !t.owesLocked(l.cfg.Load().FlushMessages) {
 		l.showLocked(t.newest)
 	}
@@ -81,7 +81,7 @@ func (l *Log) showLocked(w written) {
 	if w.number <= t.shown {
 		return // more than the sync has met is shown already
 	}
-	w.in.size.Store(w.at)
+	w.in.size.Store(w.behind)
 	l.end.Store(w.next)
 	t.shown = w.number
 	if t.waited != nil {
@@ -185,6 +185,9 @@ func (l *Log) syncHeld() error {
 	l.tip.mu.Unlock()
 	if err := w.in.flushIndexes(); err != nil {
 		return l.fail("write the index", err)
+	}
+	if err := w.in.milestones.sync(); err != nil {
+		return l.fail("sync the milestones", err)
 	}
 	if err := w.in.file.Sync(); err != nil {
 		return l.fail("sync", err)

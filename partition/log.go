@@ -22,6 +22,8 @@ type Log struct {
 	cfg  atomic.Pointer[Config]
 	gaps atomic.Bool // offsets are missing between batches; see gapFile
 
+	ownGaps bool // as Open found it
+
 	// writer is the slot that whoever changes the log holds. It is no mutex because
 	// it spans disk calls, which may take long or wait while a node is paused.
 	writer chan struct{}
@@ -222,10 +224,11 @@ func (l *Log) roll(base int64) error {
 		return l.fail("roll a segment", err)
 	}
 	l.newNames.Store(true)
+	s.milestones.ahead.Store(l.gaps.Load())
 	list := *l.segments.Load()
 	grown := append(list[:len(list):len(list)], s)
 	l.segments.Store(&grown)
-	l.tip.move(l.end.Load(), 0, s)
+	l.tip.move(l.end.Load(), s.size.end(), s)
 	return nil
 }
 

@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/brokersim/brokersim/metadata"
 )
 
 // locateWindow is how much of a file is read at once in search of an offset.
 const locateWindow = 4 << 10
+
+var windows = sync.Pool{New: func() any { return new([locateWindow]byte) }}
 
 // Read appends to buf the whole batches that hold the offsets from `from` on and
 // end at or below limit, which is exclusive like every end: a high watermark or
@@ -98,13 +101,14 @@ type reading struct {
 // everything up to the segment's end and there may be more behind. On an error
 // buf comes back unchanged in content.
 func (r *reading) segment(buf []byte, s *segment) (out []byte, more bool, err error) {
-	size := s.size.Load()
-	buf = slices.Grow(buf, locateWindow)
-	sc := scanner{s: s, window: buf[len(buf) : len(buf)+locateWindow]}
-	at, err := sc.locate(r.from, size)
-	if err != nil {
+	window := windows.Get().(*[locateWindow]byte)
+	defer windows.Put(window)
+	sc := s.scan(s.index.floor(r.from-s.base), window[:])
+	sc.dense = !r.gaps
+	if err := sc.locate(r.from); err != nil {
 		return buf, false, err
 	}
+	at, size := sc.pos, sc.end.at()
 	stop := size
 	if p, ok := s.index.ceiling(r.limit - s.base); ok {
 		stop = min(stop, p)
@@ -114,7 +118,7 @@ func (r *reading) segment(buf []byte, s *segment) (out []byte, more bool, err er
 		n = max(n, min(HeaderSize, stop-at))
 	}
 	if n < HeaderSize {
-		return buf, at >= size, nil
+		return buf, at >= size, sc.settle()
 	}
 	if buf, err = appendFrom(buf, s, at, n); err != nil {
 		return buf, false, err
@@ -126,8 +130,13 @@ func (r *reading) segment(buf []byte, s *segment) (out []byte, more bool, err er
 		}
 		n += rest
 	}
-	chunk := buf[len(buf)-int(n):]
-	taken, err := r.take(chunk, s, at, stop)
+	taken, err := r.take(buf[len(buf)-int(n):], &sc)
+	if err == nil {
+		err = sc.settle()
+	}
+	if err != nil {
+		taken = int(max(0, min(sc.sure-at, int64(taken))))
+	}
 	buf = buf[:len(buf)-int(n)+taken]
 	if err != nil && taken == 0 {
 		return buf, false, err
@@ -135,16 +144,13 @@ func (r *reading) segment(buf []byte, s *segment) (out []byte, more bool, err er
 	return buf, err == nil && at+int64(taken) == size, nil
 }
 
-// take returns how many bytes at the front of chunk, which was read at position
-// `at`, are whole batches that belong to the reading.
-func (r *reading) take(chunk []byte, s *segment, at, stop int64) (taken int, err error) {
+// take returns how many bytes at the front of chunk, which was read where the scanner
+// is, are whole batches that belong to the reading.
+func (r *reading) take(chunk []byte, sc *scanner) (taken int, err error) {
 	for len(chunk)-taken >= HeaderSize {
-		b, position := Batch(chunk[taken:]), at+int64(taken)
-		if why := b.headerFault(); why != "" {
-			return taken, s.corrupt(position, why)
-		}
-		if b.Size() > stop-position {
-			return taken, s.corrupt(position, "it ends within a batch")
+		b, s, position := Batch(chunk[taken:]), sc.s, sc.pos
+		if err := sc.look(b); err != nil {
+			return taken, err
 		}
 		if b.NextOffset() <= r.from || b.BaseOffset() > r.from && !r.gaps {
 			return taken, s.corrupt(position, "its offset is not the next one")
@@ -161,6 +167,9 @@ func (r *reading) take(chunk []byte, s *segment, at, stop int64) (taken int, err
 		}
 		if why := r.epochs.contradict(b); why != "" {
 			return taken, s.corrupt(position, why)
+		}
+		if err := sc.pass(b); err != nil {
+			return taken, err
 		}
 		taken += len(b)
 		r.from, r.left, r.must = b.NextOffset(), r.left-len(b), false

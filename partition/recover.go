@@ -40,10 +40,12 @@ type recovery struct {
 
 	header [HeaderSize]byte // scratch
 
-	point  int64    // recovery point; 0: everything is read
-	proof  snapshot // the one at point
-	sealed int      // segments of the proof that were found, up to now
-	hole   int64    // base of the first that is not what the proof says; noOffset: none
+	point  int64       // recovery point; 0: everything is read
+	proof  snapshot    // the one at point
+	sealed int         // segments of the proof that were found, up to now
+	hole   int64       // base of the first that is not what the proof says; noOffset: none
+	kept   epochStarts // by their checkpoint
+	rotten rotten      // where the log ends, since what follows is not what was written
 
 	// The newest snapshot that proves nothing, as Kafka writes them, and its offset.
 	kafka   map[int64]*producer
@@ -67,19 +69,23 @@ func (l *Log) recover() (Recovery, error) {
 		return Recovery{}, err
 	}
 	l.snapshots = files.snapshots
-	r := &recovery{log: l, gaps: l.gaps.Load(), hole: noOffset}
+	r := &recovery{log: l, gaps: l.gaps.Load(), kept: l.keptEpochs(), hole: noOffset}
 	defer func() { l.segments.Store(&r.segments) }()
 	if err := r.choose(files.segments); err != nil {
 		return Recovery{}, l.storage("read a snapshot", err)
 	}
-	claimed, missing := r.point, l.missing(files.segments)
-	err = r.run(files.segments)
-	if errors.Is(err, errDisproved) {
+	claimed, missing := r.point, r.missing(files.segments)
+	for err = r.run(files.segments); errors.Is(err, errDisproved) || errors.Is(err, errRotten); err = r.run(files.segments) {
 		l.segments.Store(&r.segments)
 		l.closeSegments()
 		l.producers = producers{}
-		r = &recovery{log: l, gaps: r.gaps, hole: r.hole, stream: r.stream, kafka: r.kafka, kafkaAt: r.kafkaAt}
-		err = r.run(files.segments)
+		r = &recovery{log: l, gaps: r.gaps, kept: r.kept, hole: r.hole, rotten: r.rotten, stream: r.stream, kafka: r.kafka, kafkaAt: r.kafkaAt}
+		if !errors.Is(err, errRotten) {
+			continue
+		}
+		if err := r.choose(files.segments); err != nil {
+			return Recovery{}, l.storage("read a snapshot", err)
+		}
 	}
 	if err == nil {
 		err = r.finish(claimed)
@@ -88,7 +94,7 @@ func (l *Log) recover() (Recovery, error) {
 		return Recovery{}, l.storage("recover", err)
 	}
 	r.found.Missing = missing
-	return r.found, l.restoreEpochs(r.epochs)
+	return r.found, l.restoreEpochs(r.epochs, l.ownGaps || r.point > 0)
 }
 
 // run takes the segments into the log as far as they are good.
@@ -136,18 +142,26 @@ func (r *recovery) open(base int64, following []int64) (intact bool, err error) 
 	}
 	r.segments = append(r.segments, s)
 	size := s.size.Load()
-	from, err := r.trust(s)
+	if err := s.milestones.open(l.fs, segmentName(l.dir, base, milestoneSuffix), size); err != nil {
+		return false, err
+	}
+	s.milestones.ahead.Store(r.gaps) // nobody knows what of it was synced
+	from, known, err := r.trust(s)
 	if err != nil {
 		return false, err
 	}
-	good, why, err := r.walk(s, from, size)
-	if err != nil || good == size {
-		return err == nil, err
+	good, why, err := r.walk(s, from, size, known)
+	if err != nil {
+		return false, err
+	}
+	s.size.Store(milestone{uint32(good), s.milestones.sum})
+	if good == size {
+		return true, s.cutMilestones(s.size.end())
 	}
 	if err := r.doubt(); err != nil {
 		return false, err
 	}
-	follows, err := r.validBehind(s, good, size, following)
+	follows, err := r.behind(s, good, size, following, why)
 	if err != nil {
 		return false, err
 	}
@@ -158,8 +172,18 @@ func (r *recovery) open(base int64, following []int64) (intact bool, err error) 
 		if r.found.Garbled, err = r.garbled(s, good, size); err != nil {
 			return false, err
 		}
+		r.found.Garbled = r.found.Garbled && why != unfinished
 	}
 	return false, r.cut(s, good)
+}
+
+// behind reports whether what follows the good batches shows that the log is damaged
+// there. What nothing vouches for was never synced, so only a later segment shows that.
+func (r *recovery) behind(s *segment, good, size int64, following []int64, why string) (bool, error) {
+	if why == unvouched || why == unfinished {
+		return len(following) > 0, nil
+	}
+	return r.validBehind(s, good, size, following)
 }
 
 // doubt is asked when something is wrong at the offset `next`.
@@ -172,16 +196,21 @@ func (r *recovery) doubt() error {
 
 // missing counts the offsets that the log lacks at the front. What removes segments there
 // first says in the checkpoint of the epochs where the log is to start.
-func (l *Log) missing(bases []int64) int64 {
+func (r *recovery) missing(bases []int64) int64 {
+	if len(bases) == 0 || len(r.kept) == 0 {
+		return 0
+	}
+	return max(0, bases[0]-r.kept[0].Offset)
+}
+
+// keptEpochs is what the checkpoint of the epochs says; nothing if it is not good.
+func (l *Log) keptEpochs() epochStarts {
 	b, err := vfs.ReadFile(l.fs, path.Join(l.dir, epochFile))
-	if err != nil || len(bases) == 0 {
-		return 0
+	if err != nil {
+		return nil
 	}
-	kept, ok := decodeEpochs(b)
-	if !ok || len(kept) == 0 {
-		return 0
-	}
-	return max(0, bases[0]-kept[0].Offset)
+	kept, _ := decodeEpochs(b)
+	return kept
 }
 
 // garbled reports whether what follows the good batches is wrong rather than short.
@@ -206,11 +235,13 @@ func (r *recovery) corrupt(file string, position int64, why string) {
 // cut shortens the last segment to what is good, durably: what is cut off must not
 // come back between records that are appended later.
 func (r *recovery) cut(s *segment, good int64) error {
-	s.size.Store(good)
 	if err := s.file.Truncate(good); err != nil {
 		return err
 	}
-	return s.file.Sync()
+	if err := s.file.Sync(); err != nil {
+		return err
+	}
+	return s.cutMilestones(s.size.end())
 }
 
 // drop removes segments that lie behind the end, the newest first.
@@ -232,6 +263,15 @@ func (r *recovery) finish(claimed int64) error {
 		s.times.mark()
 		if err := s.flushIndexes(); err != nil && !errors.Is(err, syscall.ENOSPC) {
 			return err // with a full disk, the indexes are only in memory
+		}
+	}
+	for _, s := range r.segments {
+		if s.milestones.vouches && !s.milestones.owed {
+			continue
+		}
+		s.milestones.mark(s.size.Load())
+		if err := s.saveMilestones(); err != nil && !errors.Is(err, syscall.ENOSPC) {
+			return err
 		}
 	}
 	if err := r.settle(claimed); err != nil {

@@ -45,10 +45,12 @@ func (c *compaction) rewrite(group []*segment, cfg *Config) (fresh *segment, err
 		return fresh, err
 	}
 	fresh.times.mark()
+	fresh.milestones.mark(fresh.size.Load())
 	if err := fresh.flushIndexes(); err != nil {
 		return fresh, err
 	}
-	for _, f := range []vfs.File{fresh.file, fresh.index.file, fresh.times.file} {
+	fresh.milestones.ahead.Store(false)
+	for _, f := range []vfs.File{fresh.file, fresh.index.file, fresh.times.file, fresh.milestones.file} {
 		if err := f.Sync(); err != nil {
 			return fresh, err
 		}
@@ -86,7 +88,7 @@ func (c *compaction) flush(fresh *segment) error {
 			return err
 		}
 	}
-	fresh.size.Store(at + int64(len(c.out)))
+	fresh.size.Store(milestone{uint32(at + int64(len(c.out))), fresh.milestones.sum})
 	c.out = c.out[:0]
 	return nil
 }
@@ -101,7 +103,7 @@ func (s *segment) createCleaned(disk vfs.FS, dir string) (err error) {
 			return err
 		}
 	}
-	return nil
+	return s.milestones.create(disk, segmentName(dir, s.base, milestoneSuffix)+cleanedSuffix)
 }
 
 // removeCleaned removes what became of nothing. What it leaves, the next Open removes.

@@ -3,13 +3,14 @@ package partition
 import "errors"
 
 // batches calls each for the segment's batches from a position on, whole and
-// checked, one after the other.
+// checked, one after the other. That their headers are right is known when it returns.
 func (c *compaction) batches(s *segment, at int64, each func(b Batch, at int64) error) error {
-	size, next, epoch := s.size.Load(), s.base, int32(-1)
+	sc, begin, epoch := s.scan(at, nil), at, int32(-1)
+	size, next := sc.end.at(), s.base
 	if cap(c.in) < ioBytes {
 		c.in = make([]byte, ioBytes)
 	}
-	for at < size {
+	for at = sc.pos; at < size; {
 		if err := c.goOn(); err != nil {
 			return err
 		}
@@ -34,7 +35,12 @@ func (c *compaction) batches(s *segment, at int64, each func(b Batch, at int64) 
 			if why := c.log.epochs.load().contradict(b); why != "" {
 				return s.corrupt(at, why)
 			}
-			if err := each(b, at); err != nil {
+			if at >= begin {
+				if err := each(b, at); err != nil {
+					return err
+				}
+			}
+			if err := sc.pass(b); err != nil {
 				return err
 			}
 			next, epoch = b.NextOffset(), b.LeaderEpoch()

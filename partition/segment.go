@@ -8,7 +8,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/brokersim/brokersim/internal/vfs"
@@ -23,7 +22,7 @@ const (
 
 // suffixes are all files of a segment, the batches first: an index without them is
 // swept up by recovery.
-var suffixes = []string{logSuffix, indexSuffix, timeSuffix}
+var suffixes = []string{logSuffix, indexSuffix, timeSuffix, milestoneSuffix}
 
 // A segment is a stretch of a log: a file of batches and the indexes into it. One
 // writer appends; anybody reads below size.
@@ -33,9 +32,11 @@ type segment struct {
 	base  int64  // no record in it is below
 	name  string // of the file with the batches
 	file  vfs.File
-	size  atomic.Int64 // bytes that may be read
+	size  extent // bytes that may be read
 	index index
 	times timeIndex
+
+	milestones milestones
 
 	// The writer's.
 	seen   seen  // its age
@@ -63,7 +64,10 @@ func createSegment(disk vfs.FS, dir string, base int64) (*segment, error) {
 	if s.file, err = disk.Create(s.name); err != nil {
 		return nil, err
 	}
-	if err = s.createIndexes(); err != nil {
+	if err = s.createIndexes(); err == nil {
+		err = s.milestones.create(disk, segmentName(dir, base, milestoneSuffix))
+	}
+	if err != nil {
 		s.close()
 		return nil, err
 	}
@@ -74,6 +78,8 @@ func newSegment(disk vfs.FS, dir string, base int64) *segment {
 	s := &segment{disk: disk, dir: dir, base: base, name: segmentName(dir, base, logSuffix)}
 	s.times.newest.Store(noTimestamp)
 	s.seen.first = noTimestamp
+	s.milestones.begin(base)
+	s.size.Store(firstMilestone(base))
 	return s
 }
 
@@ -98,7 +104,7 @@ func openSegment(disk vfs.FS, dir string, base int64) (*segment, error) {
 		s.close()
 		return nil, err
 	}
-	s.size.Store(size)
+	s.size.Store(milestone{position: uint32(min(size, math.MaxUint32))}) // recovery knows the sum when it has been through
 	return s, nil
 }
 
@@ -136,7 +142,7 @@ func (s *segment) loadIndexes(known seal) (ok bool, err error) {
 // close lets go of the files. What fails is of no consequence: all that was to be
 // durable has been synced.
 func (s *segment) close() {
-	for _, f := range []vfs.File{s.file, s.index.file, s.times.file} {
+	for _, f := range []vfs.File{s.file, s.index.file, s.times.file, s.milestones.file} {
 		if f != nil {
 			_ = f.Close()
 		}
@@ -160,6 +166,7 @@ func (s *segment) note(b Batch, position int64, interval int) {
 	if position == 0 {
 		s.seen.first = b.MaxTimestamp()
 	}
+	s.milestones.note(b, position, interval)
 	s.times.note(offset, b.newest())
 	if s.index.note(offset, position, int(b.Size()), interval) {
 		s.times.mark()
@@ -174,7 +181,10 @@ func (s *segment) flushIndexes() error {
 	if err := s.index.flush(); err != nil {
 		return err
 	}
-	return s.times.flush()
+	if err := s.times.flush(); err != nil {
+		return err
+	}
+	return s.milestones.flush()
 }
 
 // syncIndexes makes them durable, too.
@@ -185,7 +195,24 @@ func (s *segment) syncIndexes() error {
 	if err := s.index.file.Sync(); err != nil {
 		return err
 	}
-	return s.times.file.Sync()
+	if err := s.times.file.Sync(); err != nil {
+		return err
+	}
+	return s.saveMilestones()
+}
+
+// saveMilestones makes the file of the milestones vouch for all there is, durably.
+func (s *segment) saveMilestones() error {
+	return s.milestones.save(s.disk, segmentName(s.dir, s.base, milestoneSuffix))
+}
+
+// cutMilestones makes them forget, durably, what the batches' file has lost: before
+// anything is written in its place, and not before it is lost for good.
+func (s *segment) cutMilestones(end milestone) error {
+	if !s.milestones.cut(end) || !s.milestones.vouches {
+		return nil
+	}
+	return s.saveMilestones()
 }
 
 // fits reports whether a batch may be appended behind what is written and pending

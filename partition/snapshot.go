@@ -14,7 +14,7 @@ import (
 //	version int16 = 1 │ CRC-32C uint32 of what follows │ count int32, and for each producer
 //	  id int64 │ epoch int16 │ last sequence int32 │ last offset int64 │ offset delta int32 │
 //	  timestamp int64 │ coordinator epoch int32 = -1 │ first offset of its transaction int64 = -1
-//	version int16 = 1, here Kafka's end │ for each producer, in the same order
+//	version int16 = 2, here Kafka's end │ for each producer, in the same order
 //	  count int8, and for each batch that is remembered, oldest first
 //	    last sequence int32 │ last offset int64 │ offset delta int32 │ leader's timestamp int64
 //	count int32, and for each leader epoch: epoch int32 │ start int64
@@ -34,9 +34,13 @@ type snapshot struct {
 type seal struct {
 	base, size   int64
 	index, times fileSum
-	newest       int64 // the largest timestamp, noTimestamp if there is none
-	newestAt     int64 // see timeIndex
+	newest       int64  // the largest timestamp, noTimestamp if there is none
+	newestAt     int64  // see timeIndex
+	headers      uint32 // what they add up to; see milestone
 }
+
+// end is the milestone at the end.
+func (x seal) end() milestone { return milestone{uint32(x.size), x.headers} }
 
 // A fileSum is the number of entries in an index and the checksum of their bytes.
 type fileSum struct {
@@ -46,11 +50,11 @@ type fileSum struct {
 
 const (
 	snapshotVersion = 1 // Kafka's
-	proofVersion    = 1 // ours
+	proofVersion    = 2 // ours
 	atSnapshotBody  = 6 // version and checksum
 
 	snapshotEntrySize = 8 + 2 + 4 + 8 + 4 + 8 + 4 + 8
-	sealSize          = 8 + 8 + 2*(4+4) + 8 + 8
+	sealSize          = 8 + 8 + 2*(4+4) + 8 + 8 + 4
 	epochStartSize    = 4 + 8
 )
 
@@ -117,5 +121,6 @@ func appendSeal(b []byte, x seal) []byte {
 	for _, sum := range []fileSum{x.index, x.times} {
 		b = be.AppendUint32(be.AppendUint32(b, uint32(sum.entries)), sum.crc)
 	}
-	return be.AppendUint64(be.AppendUint64(b, uint64(x.newest)), uint64(x.newestAt))
+	b = be.AppendUint64(be.AppendUint64(b, uint64(x.newest)), uint64(x.newestAt))
+	return be.AppendUint32(b, x.headers)
 }

@@ -111,8 +111,8 @@ func (s *snapshot) readSeals(r *fields, at int64) (ok bool) {
 	for i := range n {
 		x := seal{base: r.int64(), size: r.int64()}
 		x.index, x.times = fileSum{r.int32(), uint32(r.int32())}, fileSum{r.int32(), uint32(r.int32())}
-		x.newest, x.newestAt = r.int64(), r.int64()
-		if x.base < 0 || x.base >= at || i > 0 && x.base <= s.seals[i-1].base || x.size <= 0 ||
+		x.newest, x.newestAt, x.headers = r.int64(), r.int64(), uint32(r.int32())
+		if x.base < 0 || x.base >= at || i > 0 && x.base <= s.seals[i-1].base || x.size <= 0 || x.size > math.MaxUint32 ||
 			x.index.entries < 0 || x.times.entries < 0 || x.newestAt < 0 || x.newestAt > math.MaxInt32+1 {
 			return false
 		}

@@ -117,11 +117,12 @@ func (l *Log) prove(at int64) error {
 }
 
 // seal makes a segment durable, with the active one's batches left to the caller,
-// and notes what it is. fresh is false if that was done before.
+// and notes what it is. fresh is false if that was done before. The writer's slot is held.
 func (s *segment) seal(batches bool) (fresh bool, err error) {
 	if s.sealed != nil && s.sealed.size == s.size.Load() {
 		return false, nil
 	}
+	s.milestones.mark(s.size.Load())
 	if batches {
 		err = s.file.Sync()
 	}
@@ -134,8 +135,9 @@ func (s *segment) seal(batches bool) (fresh bool, err error) {
 	s.sealed = &seal{
 		base: s.base, size: s.size.Load(),
 		index: s.index.sum(), times: s.times.sum(),
-		newest: s.times.newest.Load(), newestAt: s.times.newestAt,
+		newest: s.times.newest.Load(), newestAt: s.times.newestAt, headers: s.milestones.sum,
 	}
+	s.milestones.next = noOffset // what comes next has to be vouched for
 	return true, nil
 }
 
@@ -203,13 +205,12 @@ func (l *Log) learnProducers() (p producers, err error) {
 	}
 	window := make([]byte, 64<<10)
 	for _, s := range l.segmentsFrom(from) {
-		sc, size := scanner{s: s, window: window}, s.size.Load()
-		at, err := sc.locate(from, size)
-		for err == nil && at < size {
+		sc, err := s.scanFrom(from, window)
+		for err == nil && sc.more() {
 			var b Batch
-			if b, err = sc.next(at, size); err == nil {
+			if b, err = sc.next(); err == nil {
 				p.record(b)
-				at += b.Size()
+				err = sc.pass(b)
 			}
 		}
 		if err != nil {

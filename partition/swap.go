@@ -13,15 +13,16 @@ import (
 //
 //  1. its files, which are synced, are named .swap, the batches last. From here on
 //     the new segment counts: Open goes on where a crash has stopped this;
-//  2. the old segments are removed, but for the batches of the first, which have the
-//     new segment's name;
-//  3. the files get their names, the batches last, and so the first old ones go.
+//  2. the old segments are removed, but for the first, which has the new segment's
+//     name;
+//  3. the files get their names, the batches last and once the others have theirs for
+//     good, and so the first old ones go.
 //
 // How many old segments there were a crash does not forget: all that begin where the
 // new one does or in it, and its last batch ends where the last of them did.
 
 // replaced are the files that a new segment brings along, the batches last.
-var replaced = []string{indexSuffix, timeSuffix, logSuffix}
+var replaced = []string{indexSuffix, timeSuffix, milestoneSuffix, logSuffix}
 
 // swap puts fresh in the place of group, unless the log has changed meanwhile.
 func (c *compaction) swap(fresh *segment, group []*segment) error {
@@ -80,10 +81,10 @@ func (l *Log) replace(fresh *segment, group []*segment) {
 // bases of the segments that it stands for. It may have been begun before.
 func (l *Log) finishSwap(base int64, old []int64) error {
 	for _, b := range old {
+		if b == base {
+			continue // the new ones take the names
+		}
 		for _, suffix := range suffixes {
-			if b == base && suffix == logSuffix {
-				continue
-			}
 			if err := removeThere(l.fs, segmentName(l.dir, b, suffix)); err != nil {
 				return err
 			}
@@ -93,6 +94,11 @@ func (l *Log) finishSwap(base int64, old []int64) error {
 		return err
 	}
 	for _, suffix := range replaced {
+		if suffix == logSuffix { // the others say what is in it
+			if err := l.fs.SyncDir(l.dir); err != nil {
+				return err
+			}
+		}
 		name := segmentName(l.dir, base, suffix)
 		if err := l.fs.Rename(name+swapSuffix, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -163,34 +169,46 @@ func (l *Log) swapEnd(base int64) (end int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	m, name := &s.milestones, segmentName(l.dir, base, milestoneSuffix)
+	if err = m.open(l.fs, name+swapSuffix, size); err == nil && m.file == nil {
+		err = m.open(l.fs, name, size) // it has got its name
+	}
+	if err != nil {
+		return 0, err
+	}
 	end = base
-	sc, in := scanner{s: s, window: make([]byte, locateWindow)}, new(stream)
+	in, ahead := new(stream), m.load()[1:]
 	in.begin(s)
-	for at := int64(0); at < size; {
-		b, err := sc.next(at, size)
-		if err == nil && b.BaseOffset() < end {
-			err = s.corrupt(at, "its offset goes back")
+	for at, next := int64(0), base; at < size; {
+		h, err := s.sound(in, at, size)
+		if err != nil || h == nil || h.BaseOffset() < next {
+			return end, err
 		}
-		if err == nil {
-			err = s.checked(in, at, b.Size(), size)
+		m.sum = h.addTo(m.sum)
+		at, next = at+h.Size(), h.NextOffset()
+		switch {
+		case !m.vouches:
+			end = next
+		case len(ahead) > 0 && at >= ahead[0].at():
+			if ahead[0] != (milestone{uint32(at), m.sum}) {
+				return end, nil
+			}
+			end, ahead = next, ahead[1:]
 		}
-		if _, damaged := errors.AsType[*CorruptError](err); damaged {
-			break
-		}
-		if err != nil {
-			return 0, err
-		}
-		end = b.NextOffset()
-		at += b.Size()
 	}
 	return end, nil
 }
 
-// checked compares the checksum of the batch at a position with what it should be.
-func (s *segment) checked(in *stream, at, size, end int64) error {
-	ok, err := in.sound(at, size, end)
-	if err == nil && !ok {
-		err = s.corrupt(at, "its checksum is wrong")
+// sound returns a copy of the header of the batch at a position; nil if the batch is not sound.
+func (s *segment) sound(in *stream, at, size int64) (h Batch, err error) {
+	head, err := in.window(at, HeaderSize, size)
+	if err != nil || len(head) < HeaderSize || Batch(head).headerFault() != "" || Batch(head).Size() > size-at {
+		return nil, err
 	}
-	return err
+	h = slices.Clone(Batch(head))
+	ok, err := in.sound(at, h.Size(), size)
+	if !ok {
+		h = nil
+	}
+	return h, err
 }

@@ -48,5 +48,8 @@ func indexBase(name string) (base int64, ok bool) {
 	if base, ok = segmentBase(name, indexSuffix); ok {
 		return base, ok
 	}
-	return segmentBase(name, timeSuffix)
+	if base, ok = segmentBase(name, timeSuffix); ok {
+		return base, ok
+	}
+	return segmentBase(name, milestoneSuffix)
 }

@@ -106,11 +106,11 @@ var timeFormat = format[timeEntry]{
 
 // newestBefore returns the largest timestamp of the batches that end below offset,
 // and the first of them that has it.
-func (sc *scanner) newestBefore(offset, end int64) (timeEntry, error) {
-	s := sc.s
+func (s *segment) newestBefore(offset int64) (timeEntry, error) {
 	newest := s.times.before(offset - s.base)
-	for at := s.index.floor(int64(newest.offset)); at < end; {
-		b, err := sc.next(at, end)
+	sc := s.scan(s.index.floor(int64(newest.offset)), make([]byte, locateWindow))
+	for sc.more() {
+		b, err := sc.next()
 		if err != nil {
 			return timeEntry{}, err
 		}
@@ -120,7 +120,9 @@ func (sc *scanner) newestBefore(offset, end int64) (timeEntry, error) {
 		if b.newest() > newest.timestamp {
 			newest = timeEntry{b.newest(), int32(b.LastOffset() - s.base)}
 		}
-		at += b.Size()
+		if err := sc.pass(b); err != nil {
+			return timeEntry{}, err
+		}
 	}
-	return newest, nil
+	return newest, sc.settle()
 }

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/brokersim/brokersim/internal/codec"
@@ -103,25 +104,25 @@ func (l *Log) segmentsFrom(offset int64) []*segment {
 // newestWithin returns the largest timestamp of the segment's batches from start
 // to limit.
 func (s *segment) newestWithin(start, limit int64) (int64, error) {
-	sc, size := scanner{s: s, window: make([]byte, locateWindow)}, s.size.Load()
 	if s.base >= start {
-		newest, err := sc.newestBefore(limit, size)
+		newest, err := s.newestBefore(limit)
 		return newest.timestamp, err
 	}
-	at, err := sc.locate(start, size)
 	newest := int64(noTimestamp)
-	for err == nil && at < size {
+	sc, err := s.scanFrom(start, make([]byte, locateWindow))
+	for err == nil && sc.more() {
 		var b Batch
-		if b, err = sc.next(at, size); err != nil || b.LastOffset() >= limit {
+		if b, err = sc.next(); err != nil || b.LastOffset() >= limit {
 			break
 		}
-		in, next := b.newest(), at+b.Size()
+		in := b.newest()
 		if b.BaseOffset() < start {
-			in, err = s.newestRecordSince(at, b.Size(), start)
+			in, err = s.newestRecordSince(sc.pos, b.Size(), start)
 		}
-		newest, at = max(newest, in), next
+		newest = max(newest, in)
+		err = cmp.Or(err, sc.pass(b))
 	}
-	return newest, err
+	return newest, cmp.Or(err, sc.settle())
 }
 
 // newestRecordSince returns the largest timestamp in the batch at a position that
@@ -140,26 +141,29 @@ func (s *segment) newestRecordSince(at, size, start int64) (int64, error) {
 // firstSince looks in one segment for the first record from start to end that is
 // not older than ms.
 func (s *segment) firstSince(ms, start, end int64) (TimedOffset, error) {
-	sc, size := scanner{s: s, window: make([]byte, locateWindow)}, s.size.Load()
-	at, err := sc.locate(max(start, s.base+s.times.floor(ms)), size)
+	sc, err := s.scanFrom(max(start, s.base+s.times.floor(ms)), make([]byte, locateWindow))
 	if err != nil {
 		return NoTimedOffset, err
 	}
 	var unpack codec.Decoder
-	for at < size {
-		b, err := sc.next(at, size)
-		if err != nil || b.BaseOffset() >= end {
+	for sc.more() {
+		b, err := sc.next()
+		if err != nil {
 			return NoTimedOffset, err
 		}
-		next := at + b.Size()
+		if b.BaseOffset() >= end {
+			break
+		}
 		if b.MaxTimestamp() >= ms {
-			if found, err := s.recordSince(at, b.Size(), ms, start, &unpack); err != nil || found.Offset >= 0 {
-				return found, err
+			if found, err := s.recordSince(sc.pos, b.Size(), ms, start, &unpack); err != nil || found.Offset >= 0 {
+				return found, cmp.Or(err, sc.settle())
 			}
 		}
-		at = next
+		if err := sc.pass(b); err != nil {
+			return NoTimedOffset, err
+		}
 	}
-	return NoTimedOffset, nil
+	return NoTimedOffset, sc.settle()
 }
 
 // recordSince looks in the batch at a position for the first record at or above

@@ -42,29 +42,30 @@ func (l *Log) truncate(to int64) error {
 		keep--
 	}
 	last := segments[keep-1]
-	at, end, err := l.boundary(last, to)
+	cut, end, err := last.boundary(to)
 	if err != nil {
-		return err
+		return l.readError(err)
 	}
 	if start := l.start.Load(); end < start && start <= to {
 		return l.reset(start) // the batch that the log starts in goes, and nothing is left
 	}
-	sc := scanner{s: last, window: make([]byte, locateWindow)}
-	newest, err := sc.newestBefore(end, at)
+	newest, err := last.newestBefore(end)
 	if err != nil {
 		return l.readError(err)
 	}
 	relearn, removed := l.producers.reaching(end), l.recoveryPoint.Load() > end
+	fewer := false
 	l.publish(func() {
 		l.end.Store(end)
 		l.start.Store(min(l.start.Load(), end))
 		kept := segments[:keep:keep]
 		l.segments.Store(&kept)
-		last.size.Store(at)
-		last.index.truncate(at)
+		last.size.Store(cut)
+		last.index.truncate(cut.at())
 		last.times.truncate(end-last.base, newest)
+		fewer = last.milestones.cut(cut)
 	})
-	l.tip.move(end, at, last)
+	l.tip.move(end, cut, last)
 	last.sealed = nil
 	// What was proven is not so any more. A crash from here on leaves a log that is
 	// read whole, or longer.
@@ -76,8 +77,14 @@ func (l *Log) truncate(to int64) error {
 	if err := l.removeSegments(segments[keep:]); err != nil {
 		return err
 	}
-	if err := last.file.Truncate(at); err != nil {
+	if err := last.file.Truncate(cut.at()); err != nil {
 		return l.fail("truncate", err)
+	}
+	if fewer { // they go when what they vouch for is gone for good, and before anything takes its place
+		if err := last.file.Sync(); err != nil {
+			return l.fail("truncate", err)
+		}
+		last.milestones.ahead.Store(true)
 	}
 	if err := l.syncHeld(); err != nil {
 		return err
@@ -98,22 +105,22 @@ func (l *Log) truncate(to int64) error {
 	return nil
 }
 
-// boundary finds the end of the last batch in s that lies wholly below to: its
-// position, and the offset behind it.
-func (l *Log) boundary(s *segment, to int64) (at, end int64, err error) {
-	size := s.size.Load()
-	sc := scanner{s: s, window: make([]byte, locateWindow)}
-	if at, err = sc.locate(to, size); err != nil {
-		return 0, 0, l.readError(err)
-	}
-	if at == size {
-		return at, to, nil // an offset that compaction has left out
-	}
-	b, err := sc.next(at, size)
+// boundary finds the end of the last batch that lies wholly below to, and the offset
+// behind it.
+func (s *segment) boundary(to int64) (cut milestone, end int64, err error) {
+	sc, err := s.scanFrom(to, make([]byte, locateWindow))
 	if err != nil {
-		return 0, 0, l.readError(err)
+		return cut, 0, err
 	}
-	return at, min(to, b.BaseOffset()), nil
+	cut, end = milestone{uint32(sc.pos), sc.sum}, to
+	if sc.more() { // otherwise, an offset that compaction has left out
+		b, err := sc.next()
+		if err != nil {
+			return cut, 0, err
+		}
+		end = min(to, b.BaseOffset())
+	}
+	return cut, end, sc.settle()
 }
 
 // publish shows readers a log that has lost something. Whoever read while it ran
@@ -177,7 +184,7 @@ func (l *Log) reset(offset int64) error {
 		return l.fail("make a segment", err)
 	}
 	l.segments.Store(&[]*segment{s})
-	l.tip.move(offset, 0, s)
+	l.tip.move(offset, s.size.end(), s)
 	l.newNames.Store(true)
 	return l.syncHeld()
 }

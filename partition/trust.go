@@ -31,22 +31,37 @@ func (r *recovery) choose(bases []int64) error {
 
 // trust looks whether a segment is what the snapshot says. It returns the position
 // up to which its batches need not be read: 0 if all must be, because the snapshot
-// does not know them or an index is to be made anew.
-func (r *recovery) trust(s *segment) (from int64, err error) {
+// does not know them or an index is to be made anew. Then known is what they must
+// add up to, if the snapshot does.
+func (r *recovery) trust(s *segment) (from int64, known []milestone, err error) {
 	i, found := slices.BinarySearchFunc(r.proof.seals, s.base, compareSeal)
 	if !found {
-		return 0, r.forgetIndexes(s)
+		return 0, nil, r.forgetIndexes(s)
 	}
 	if i > r.sealed {
-		return 0, r.disproved(r.proof.seals[r.sealed]) // its segment is missing
+		return 0, nil, r.disproved(r.proof.seals[r.sealed]) // its segment is missing
 	}
-	known, last := r.proof.seals[i], i+1 == len(r.proof.seals)
+	from, err = r.compare(s, r.proof.seals[i], i+1 == len(r.proof.seals))
+	if err == nil && from == 0 {
+		known = []milestone{r.proof.seals[i].end()}
+		err = r.forgetIndexes(s)
+	}
+	return from, known, err
+}
+
+// compare looks whether a segment is what its seal says. It returns 0 if all of it has to
+// be read.
+func (r *recovery) compare(s *segment, known seal, last bool) (from int64, err error) {
 	size := s.size.Load()
 	if size < known.size || size > known.size && !last {
 		return 0, r.disproved(known)
 	}
 	r.sealed++
-	if ok, err := s.loadIndexes(known); !ok || err != nil {
+	nearest, behind := s.milestones.floor(known.size)
+	if nearest != known.end() && (nearest.at() == known.size || len(behind) > 0) {
+		return 0, r.disproved(known)
+	}
+	if ok, err := s.loadIndexes(known); !ok || err != nil || nearest != known.end() {
 		return 0, err
 	}
 	next, fits, err := r.fits(s, known)
@@ -60,6 +75,7 @@ func (r *recovery) trust(s *segment) (from int64, err error) {
 		r.next = r.point // behind the last batch, offsets may be missing too
 	}
 	s.sealed = &known
+	s.milestones.sum = known.headers
 	return known.size, nil
 }
 

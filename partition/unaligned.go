@@ -27,7 +27,7 @@ func (l *Log) aligned(first Batch) (next int64, err error) {
 		return end, l.fail("make a segment", err)
 	}
 	l.segments.Store(&[]*segment{s})
-	l.tip.move(end, 0, s)
+	l.tip.move(end, s.size.end(), s)
 	l.newNames.Store(true)
 	return first.BaseOffset(), l.syncHeld()
 }

@@ -1,35 +1,55 @@
 package partition
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // walk checks the batches of a segment from a position on and takes note of them.
-// It returns where the good ones end, and why the next one is not good.
-func (r *recovery) walk(s *segment, from, size int64) (good int64, why string, err error) {
+// It returns where the good ones end, and why the next one is not good. The milestones
+// that the segment has are compared, and known ones behind them.
+func (r *recovery) walk(s *segment, from, size int64, known []milestone) (good int64, why string, err error) {
 	interval := r.log.cfg.Load().IndexIntervalBytes
+	t := r.follow(s, from, known)
 	r.stream.begin(s)
 	for good = from; good < size; {
-		head, err := r.stream.window(good, HeaderSize, size)
-		if err != nil {
-			return good, "", err
+		h, why, err := r.good(s, good, size)
+		if err == nil && why == "" {
+			why = t.news(h, good)
 		}
-		if len(head) < HeaderSize {
-			return good, "it ends within the header of a batch", nil
-		}
-		if why := r.refuses(Batch(head), size-good); why != "" {
-			return good, why, nil
-		}
-		h := Batch(r.header[:copy(r.header[:], head)]) // the window may move
-		ok, err := r.stream.sound(good, h.Size(), size)
-		if err != nil {
-			return good, "", err
-		}
-		if !ok {
-			return good, "its checksum is wrong", nil
+		if err != nil || why != "" {
+			return good, why, cmp.Or(err, t.ended(size))
 		}
 		r.took(s, h, good, interval)
 		good += h.Size()
+		if err := t.arrived(good); err != nil {
+			return good, "", err
+		}
 	}
-	return good, "", nil
+	return good, "", t.ended(size)
+}
+
+// good returns the header of the batch at a position, or why it is not good.
+func (r *recovery) good(s *segment, at, size int64) (h Batch, why string, err error) {
+	if r.rotten.why != "" && r.rotten.base == s.base && r.rotten.at == at {
+		return nil, r.rotten.why, nil
+	}
+	head, err := r.stream.window(at, HeaderSize, size)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(head) < HeaderSize {
+		return nil, "it ends within the header of a batch", nil
+	}
+	if why := r.refuses(Batch(head), size-at); why != "" {
+		return nil, why, nil
+	}
+	h = Batch(r.header[:copy(r.header[:], head)]) // the window may move
+	ok, err := r.stream.sound(at, h.Size(), size)
+	if err == nil && !ok {
+		why = "its checksum is wrong"
+	}
+	return h, why, err
 }
 
 // took takes note of a batch. What lies below the recovery point is in the epochs

@@ -22,6 +22,9 @@ type ReadRequest struct {
 	Follower           int32 // broker id, or Consumer
 	FollowerEpoch      int64 // the follower's broker epoch
 	FollowerLogStart   int64
+	// Again: the same request has been read for before, and waited. What it says of the
+	// follower was heard then, and may be old by now.
+	Again bool
 }
 
 // A ReadResult answers a ReadRequest. With Err set, offsets are -1 unless they
@@ -36,7 +39,7 @@ type ReadResult struct {
 }
 
 // Read appends whole batches from an offset on to buf: to a consumer below the
-// high watermark, to a follower up to the log's end. A follower's read tells the
+// high watermark, to a follower up to the log's end. A follower's first read tells the
 // leader how far it is, provided that it shares the leader's history up to there.
 // Errors:
 //   - ErrNotLeaderOrFollower: this broker does not lead, or just ceased to.
@@ -64,8 +67,10 @@ func (r *Replica) Read(buf []byte, req ReadRequest, now time.Time) ReadResult {
 	}
 	limit := hw
 	if req.Follower != Consumer {
-		if res.HighWatermark, err = r.followed(req, epoch, now); err != nil {
-			return refused(buf, err)
+		if !req.Again {
+			if res.HighWatermark, err = r.followed(req, epoch, now); err != nil {
+				return refused(buf, err)
+			}
 		}
 		limit = res.LogEndOffset
 	} else if !guard.ReadCommitted.Holds() {

@@ -209,6 +209,21 @@ func TestWhatIsReadAndByWhom(t *testing.T) {
 	require.EqualValues(t, 2, r.HighWatermark(), "and that was no progress")
 }
 
+// A fetch that waits is read for again when there is news. By then the follower may be further,
+// by another fetch; what the first one said is old.
+func TestAFetchThatWaitedSaysNothingNewOfItsFollower(t *testing.T) {
+	r := standalone(t, vfs.NewMem(1), 0)
+	r.Apply(led(4, 1, 2), time.Now())
+	waiting := followerRead(1, 0, 4, -1)
+	require.NoError(t, r.Read(nil, waiting, time.Now()).Err)
+	r.mustAppend(t, acksAll, "a")
+	require.NoError(t, r.Read(nil, followerRead(1, 1, 4, 4), time.Now()).Err)
+	waiting.Again = true
+	require.NotEmpty(t, r.Read(nil, waiting, time.Now()).Records)
+	require.EqualValues(t, 1, r.Status().Followers[0].LogEndOffset)
+	require.EqualValues(t, 1, r.HighWatermark())
+}
+
 // A bell is a Subscriber to wait for.
 type bell chan struct{}
 

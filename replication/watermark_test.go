@@ -47,6 +47,24 @@ func TestWatermarkWaits(t *testing.T) {
 	}
 }
 
+// Who only wants to know that it is committed does not mind how many replicas are in sync.
+func TestPassedHowFewReplicasEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w Watermark
+		w.set(mark{open: true, epoch: 3, offset: 9, short: true})
+		require.ErrorIs(t, w.Wait(t.Context(), 3, 9), metadata.ErrNotEnoughReplicasAfterAppend)
+		require.NoError(t, w.WaitPassed(t.Context(), 3, 9))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, w.WaitPassed(ctx, 3, 10), metadata.ErrRequestTimedOut)
+		got := make(chan error)
+		go func() { got <- w.WaitPassed(t.Context(), 3, 10) }()
+		synctest.Wait()
+		w.set(mark{open: true, epoch: 4, offset: 10})
+		require.ErrorIs(t, <-got, metadata.ErrNotLeaderOrFollower)
+	})
+}
+
 func TestWhatIsTrueAtOnceWinsOverAnEndedContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

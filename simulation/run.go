@@ -209,7 +209,9 @@ func newest(w *strings.Builder, c *brokersim.Cluster) {
 	}
 	var told event.Narrator
 	for e := range c.Events(context.Background(), max(last, many)-many) {
-		fmt.Fprintf(w, "%5d  %s\n", e.Seq, told.Line(e))
+		if line := told.Line(e); line != "" {
+			fmt.Fprintf(w, "%5d  %s\n", e.Seq, line)
+		}
 		if e.Seq >= last {
 			return
 		}

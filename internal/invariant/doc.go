@@ -4,8 +4,9 @@
 //
 // It knows no node, no goroutine and no clock. A [View] is what was seen of
 // one partition: what the coordinator decided and what each running replica
-// held. [Check] returns every rule that it breaks. A [History] remembers what no
-// single look can show: who was elected in which epoch.
+// held. [Check] returns every rule that it breaks; [CheckGroup] does so for a [Group] of
+// consumers. A [History] remembers what no single look can show: who was elected in which
+// epoch, which generations were formed.
 //
 // # The rules
 //
@@ -27,6 +28,13 @@
 //   - every member of ISR and ELR reaches the highest high watermark that any
 //     leader of this epoch has
 //
+// Of groups:
+//
+//   - no member and no instance twice; the group leader is a member; Empty is without members
+//   - a partition has one owner at most, and where members share all, one each
+//   - generations only rise
+//   - nothing is committed beyond a high watermark
+//
 // # What makes a look fair
 //
 // Replicas are looked at one after another while the cluster runs. All rules are
@@ -36,5 +44,5 @@
 // high watermark that was given up; such partitions say so (View.Unclean), and the
 // rules that compare replicas are then only asked of the ISR.
 //
-// Start reading at view.go.
+// Start reading at view.go, and at group.go.
 package invariant

@@ -2,11 +2,13 @@ package invariant
 
 import "fmt"
 
-// A History remembers elections. Its zero value is empty; it is not safe for
+// A History remembers elections and generations. Its zero value is empty; it is not safe for
 // concurrent use.
 type History struct {
 	leaders map[reign]int32
 	newest  map[place]int32
+
+	generations map[string]int32 // the newest of each group
 }
 
 type place struct {
@@ -35,3 +37,19 @@ func (h *History) Elected(topic string, partition, epoch, leader int32) error {
 	h.leaders[reign{at, epoch}], h.newest[at] = leader, epoch
 	return nil
 }
+
+// Formed tells that a generation of a group was formed. It returns the rule that it breaks,
+// if any: generations only rise.
+func (h *History) Formed(group string, generation int32) error {
+	if h.generations == nil {
+		h.generations = map[string]int32{}
+	}
+	if newest, ok := h.generations[group]; ok && generation <= newest {
+		return fmt.Errorf("group %s: generation %d is formed after generation %d", group, generation, newest)
+	}
+	h.generations[group] = generation
+	return nil
+}
+
+// Deleted tells that a group is no more: one of the same name begins anew.
+func (h *History) Deleted(group string) { delete(h.generations, group) }

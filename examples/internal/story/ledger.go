@@ -20,13 +20,15 @@ type Ledger struct {
 	recovered time.Time      // first ack after the crash in one of them
 }
 
-// An order is placed once, acknowledged at most once, and read wherever it is.
+// An order is placed once, acknowledged at most once, read wherever it is, and
+// processed as often as consumers take it up.
 type order struct {
 	placed    time.Time
 	partition int32
 	acked     bool
 	refused   error
 	places    []place
+	processed int // how often
 }
 
 // A place is where in the log an order was seen.

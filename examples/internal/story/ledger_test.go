@@ -45,3 +45,19 @@ func TestFailoverEndsAtTheFirstAckThatTheDeadCannotHaveGiven(t *testing.T) {
 	require.False(t, l.Acked(later, 1), "only the first ack ends the failover")
 	require.Greater(t, l.Verdict().Failover, time.Duration(0))
 }
+
+func TestWorkVerdictCountsWhatWasAckedAndNeverProcessed(t *testing.T) {
+	l := NewLedger()
+	done, twice, lost, unacked, never := l.Next(), l.Next(), l.Next(), l.Next(), l.Next()
+	for _, id := range []string{done, twice, lost} {
+		l.Acked(id, 0)
+	}
+	l.Refused(never, errors.New("timed out"))
+	for _, id := range []string{done, twice, twice, unacked} {
+		l.Processed(id)
+	}
+	v := l.WorkVerdict()
+	require.Equal(t, WorkVerdict{Orders: 3, Processed: 2, Twice: 1, Lost: []string{lost}}, v)
+	require.False(t, v.OK())
+	require.Equal(t, "verdict: orders=3 processed=2 twice=1 lost=1", v.String())
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -53,9 +54,13 @@ func (s *Stage) tell(e event.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if line := s.narrator.Line(e); line != "" {
-		fmt.Fprintln(s.out, line)
+		fmt.Fprintln(s.out, memberID.ReplaceAllString(line, "$1$2"))
 	}
 }
+
+// memberID is a member's id as the cluster makes it: the client's id or its instance, and 22
+// characters that nobody can foresee. Three of them tell processes apart here.
+var memberID = regexp.MustCompile(`(\w[\w-]*?-[\w-]{3})[\w-]{19}([^\w-]|$)`)
 
 // Heading begins a part of the story.
 func (s *Stage) Heading(format string, args ...any) {
