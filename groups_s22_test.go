@@ -9,6 +9,7 @@ import (
 
 	"github.com/brokersim/brokersim"
 	"github.com/brokersim/brokersim/internal/guard"
+	"github.com/brokersim/brokersim/metadata"
 )
 
 // cutOff lets nobody replicate what a broker appends, nor tell it what others do.
@@ -39,7 +40,7 @@ func TestS22AckAfterTruncation(t *testing.T) {
 		s.c.Must(brokersim.FullISR())
 		require.EqualValues(s.t, 5, b.shows(s.next))
 		require.NoError(s.t, s.next.Kill())
-		s.c.Must(brokersim.LedBy(offsetsTopic, 0, s.home.ID()))
+		s.c.Must(brokersim.LedBy(metadata.OffsetsTopic, 0, s.home.ID()))
 		err := <-committed
 		if now := b.shows(s.home); err == nil || now != 5 {
 			return fmt.Sprintf("a commit that was truncated ends with %v, and %d is committed", err, now)
@@ -61,8 +62,8 @@ func TestWhatIsShownCannotBeLost(t *testing.T) {
 		shown, err := b.committed(s.home)
 		require.NoError(s.t, s.home.Kill())
 		alone.Heal()
-		s.c.Must(brokersim.HasLeader(offsetsTopic, 0))
-		if now := b.shows(s.c.Leader(offsetsTopic, 0)); err == nil && now != shown {
+		s.c.Must(brokersim.HasLeader(metadata.OffsetsTopic, 0))
+		if now := b.shows(s.c.Leader(metadata.OffsetsTopic, 0)); err == nil && now != shown {
 			return fmt.Sprintf("%d was shown as committed, and then %d", shown, now)
 		}
 		return ""
@@ -88,8 +89,8 @@ func TestACommitOfADeposedBrokerStaysLost(t *testing.T) {
 		s.ruleReturns()
 		require.NoError(s.t, s.next.Kill())
 		hears()
-		s.c.Must(brokersim.HasLeader(offsetsTopic, 0))
-		leader := s.c.Leader(offsetsTopic, 0)
+		s.c.Must(brokersim.HasLeader(metadata.OffsetsTopic, 0))
+		leader := s.c.Leader(metadata.OffsetsTopic, 0)
 		if now := b.shows(leader); now != began {
 			return fmt.Sprintf("generation %d began at %d, and %d is committed now: by a member of generation 1, at a deposed broker", b.generation, began, now)
 		}

@@ -58,8 +58,6 @@ type groupStory struct {
 	ruleEnds, ruleReturns func()
 }
 
-const offsetsTopic = metadata.OffsetsTopic
-
 func newGroupStory(t *testing.T, opts ...brokersim.Option) *groupStory {
 	c := brokertest.Start(t, append([]brokersim.Option{
 		brokersim.Topic("orders", 1, 3),
@@ -71,12 +69,13 @@ func newGroupStory(t *testing.T, opts ...brokersim.Option) *groupStory {
 	find.CoordinatorKeys = []string{"billing"}
 	_, err := find.RequestWith(t.Context(), s.admin)
 	require.NoError(t, err)
+	produce(t, client(t, c, kgo.DefaultProduceTopic("orders")), "0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 	c.Must(brokersim.FullISR())
-	p := c.Partition(offsetsTopic, 0)
+	p := c.Partition(metadata.OffsetsTopic, 0)
 	s.next, s.home, s.third = c.Broker(p.Assigned[0]), c.Broker(p.Assigned[1]), c.Broker(p.Assigned[2])
 	require.NoError(t, s.next.Stop())
 	require.NoError(t, s.next.Start())
-	c.Must(brokersim.LedBy(offsetsTopic, 0, s.home.ID()))
+	c.Must(brokersim.LedBy(metadata.OffsetsTopic, 0, s.home.ID()))
 	c.Must(brokersim.FullISR())
 	return s
 }
@@ -85,10 +84,10 @@ func newGroupStory(t *testing.T, opts ...brokersim.Option) *groupStory {
 func (s *groupStory) elect() {
 	s.t.Helper()
 	var set kadm.TopicsSet
-	set.Add(offsetsTopic, 0)
+	set.Add(metadata.OffsetsTopic, 0)
 	_, err := kadm.NewClient(s.admin).ElectLeaders(s.t.Context(), kadm.ElectPreferredReplica, set)
 	require.NoError(s.t, err)
-	s.c.Must(brokersim.LedBy(offsetsTopic, 0, s.next.ID()))
+	s.c.Must(brokersim.LedBy(metadata.OffsetsTopic, 0, s.next.ID()))
 }
 
 // deafen keeps a broker from replaying anything new, though it heartbeats.
@@ -184,6 +183,7 @@ func (h *hand) joins(to *brokersim.Broker) <-chan error {
 func (h *hand) sync(to *brokersim.Broker) error {
 	req := kmsg.NewPtrSyncGroupRequest()
 	req.Group, req.MemberID, req.InstanceID, req.Generation = "billing", h.id, h.instance, h.generation
+	req.ProtocolType, req.Protocol = kmsg.StringPtr("consumer"), kmsg.StringPtr("range")
 	for _, id := range h.roll {
 		a := kmsg.NewSyncGroupRequestGroupAssignment()
 		a.MemberID, a.MemberAssignment = id, []byte("something")

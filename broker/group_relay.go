@@ -56,7 +56,8 @@ func (r relay) do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) 
 		return nil, r.shard.over()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", metadata.ErrCoordinatorNotAvailable, err)
+		// Not %w: clients of groups do not know the error of a channel that found nobody.
+		return nil, fmt.Errorf("%w: %s", metadata.ErrCoordinatorNotAvailable, err.Error())
 	}
 	answer, shown, err := relayedAnswer(req, resp)
 	if err != nil {
