@@ -23,7 +23,7 @@ func BenchmarkAck(b *testing.B) {
 		{"on=disk/net=tcp", []contender{ours(3, "disk"), onDisk()}},
 		{"on=memory/net=memory", []contender{ours(3, "memory", brokersim.InMemoryClients()), virtual()}},
 	} {
-		b.Run(q.where, func(b *testing.B) { against(b, q.who, 1, ack) })
+		b.Run(q.where, func(b *testing.B) { used.against(b, q.who, 1, ack) })
 	}
 }
 

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,13 +13,17 @@ import (
 
 const topic = "orders"
 
+// quiet keeps what nodes log out of the figures.
+var quiet = brokersim.Logger(slog.New(slog.DiscardHandler))
+
 // ours returns brokersim: three brokers, three coordinator nodes, default settings.
+// Nothing is traced.
 func ours(rf int, where string, opts ...brokersim.Option) contender {
 	return contender{
 		name:    fmt.Sprintf("brokersim-rf%d", rf),
 		promise: fmt.Sprintf("written on %d of 3 brokers (%s); not synced", rf, where),
 		start: func(tb testing.TB, partitions int) *cluster {
-			all := append([]brokersim.Option{brokersim.Topic(topic, partitions, rf)}, opts...)
+			all := append([]brokersim.Option{brokersim.Topic(topic, partitions, rf), quiet}, opts...)
 			if where == "disk" {
 				all = append(all, brokersim.DataDir(tb.TempDir()))
 			}

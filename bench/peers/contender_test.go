@@ -3,7 +3,6 @@ package peers
 import (
 	"context"
 	"net"
-	"runtime/debug"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,12 +28,12 @@ type cluster struct {
 	close func()
 }
 
-// against runs one question against one contender after the other. Each starts from
-// memory that the operating system has to hand out anew, whoever was before it.
-func against(b *testing.B, contenders []contender, partitions int, ask func(b *testing.B, c *cluster)) {
+// against asks one contender after the other the same. Each finds the same heap, whoever
+// was before it.
+func (h heap) against(b *testing.B, contenders []contender, partitions int, ask func(b *testing.B, c *cluster)) {
 	for _, who := range contenders {
 		b.Run("system="+who.name, func(b *testing.B) {
-			debug.FreeOSMemory()
+			h.prepare()
 			c := who.start(b, partitions)
 			defer c.close()
 			ask(b, c)

@@ -18,19 +18,21 @@ const partitions = 6
 // Who takes how many records a second from one asynchronous client? An operation
 // is a load of 256 MiB, but two million records at most, produced as fast as kgo's
 // buffer lets them in, until the last one is acknowledged by all in-sync replicas.
+// cpu-ns/record counts the client's work too: both are one process.
 func BenchmarkProduce(b *testing.B) {
-	for _, size := range []int{100, 1 << 10, 16 << 10} {
-		for _, q := range []struct {
-			where string
-			who   []contender
-		}{
-			{"on=memory/net=tcp", []contender{ours(1, "memory"), inMemory(), ours(3, "memory")}},
-			{"on=disk/net=tcp", []contender{ours(3, "disk"), onDisk()}},
-			{"on=memory/net=memory", []contender{ours(3, "memory", brokersim.InMemoryClients()), virtual()}},
-		} {
-			b.Run(fmt.Sprintf("record=%s/%s", sized(size), q.where), func(b *testing.B) {
-				against(b, q.who, partitions, func(b *testing.B, c *cluster) { produce(b, c, size) })
+	tcp := []contender{ours(1, "memory"), inMemory(), ours(3, "memory")}
+	for _, size := range []int{100, 1 << 10, 16 << 10, 128 << 10} {
+		ask := func(heap heap, where string, who ...contender) {
+			b.Run(fmt.Sprintf("record=%s/on=%s/heap=%s", sized(size), where, heap), func(b *testing.B) {
+				heap.against(b, who, partitions, func(b *testing.B, c *cluster) { produce(b, c, size) })
 			})
+		}
+		ask(used, "memory/net=tcp", tcp...)
+		if size == 1<<10 {
+			ask(fresh, "memory/net=tcp", tcp...)
+			ask(used, "memory/net=memory", ours(3, "memory", brokersim.InMemoryClients()), virtual())
+			ask(fresh, "memory/net=memory", ours(3, "memory", brokersim.InMemoryClients()), virtual())
+			ask(used, "disk/net=tcp", ours(3, "disk"), onDisk())
 		}
 	}
 }
@@ -43,11 +45,13 @@ func produce(b *testing.B, c *cluster, size int) {
 	send(b, client, value, records/8) // connections, producer ids, first segments
 	sent := int64(records / 8)
 	b.SetBytes(int64(records) * int64(size))
+	before := cpuTime(b)
 	for b.Loop() {
 		send(b, client, value, records)
 		sent += int64(records)
 	}
 	b.ReportMetric(float64(records)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+	b.ReportMetric(float64(cpuTime(b)-before)/float64(records)/float64(b.N), "cpu-ns/record")
 	c.requireRecords(b, client, sent)
 }
 
