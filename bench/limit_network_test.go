@@ -18,7 +18,9 @@ func BenchmarkLimitNetwork(b *testing.B) {
 }
 
 func roundTrips(b *testing.B) {
-	client := dialTo(b, func(c net.Conn) { _, _ = io.CopyBuffer(struct{ io.Writer }{c}, struct{ io.Reader }{c}, make([]byte, 100)) })
+	client := dialTo(b, func(c net.Conn) {
+		_, _ = io.CopyBuffer(struct{ io.Writer }{c}, struct{ io.Reader }{c}, make([]byte, 100))
+	})
 	message, took := make([]byte, 100), newHistogram()
 	for b.Loop() {
 		began := time.Now()

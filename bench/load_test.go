@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -11,10 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/brokersim/brokersim"
 	"github.com/brokersim/brokersim/brokertest"
 )
 
 const topic = "orders"
+
+// quiet keeps what nodes log out of the figures.
+var quiet = brokersim.Logger(slog.New(slog.DiscardHandler))
 
 // tuned makes kgo look at the metadata and retry after 20 ms instead of its
 // defaults (up to 5 s, and 250 ms), which would be all that a failover measures.
