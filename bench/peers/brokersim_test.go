@@ -11,8 +11,6 @@ import (
 	"github.com/brokersim/brokersim/brokertest"
 )
 
-const topic = "orders"
-
 // quiet keeps what nodes log out of the figures.
 var quiet = brokersim.Logger(slog.New(slog.DiscardHandler))
 
@@ -22,16 +20,16 @@ func ours(rf int, where string, opts ...brokersim.Option) contender {
 	return contender{
 		name:    fmt.Sprintf("brokersim-rf%d", rf),
 		promise: fmt.Sprintf("written on %d of 3 brokers (%s); not synced", rf, where),
-		start: func(tb testing.TB, partitions int) *cluster {
+		start: func(tb testing.TB, partitions int) cluster {
 			all := append([]brokersim.Option{brokersim.Topic(topic, partitions, rf), quiet}, opts...)
 			if where == "disk" {
 				all = append(all, brokersim.DataDir(tb.TempDir()))
 			}
 			c := brokertest.Start(tb, all...)
-			return &cluster{
+			return &speaker{
 				topic: topic, addrs: c.Addrs(), dial: c.Dial,
 				whole: func(tb testing.TB, records int64) { requireReplicas(tb, c, rf, records) },
-				close: func() { require.NoError(tb, c.Close()) },
+				stop:  func() { require.NoError(tb, c.Close()) },
 			}
 		},
 	}

@@ -1,14 +1,11 @@
 package peers
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/brokersim/brokersim"
 )
@@ -16,7 +13,7 @@ import (
 const partitions = 6
 
 // Who takes how many records a second from one asynchronous client? An operation
-// is a load of 256 MiB, but two million records at most, produced as fast as kgo's
+// is a load of 256 MiB, or of two million records if they are small, produced as fast as kgo's
 // buffer lets them in, until the last one is acknowledged by all in-sync replicas.
 // cpu-ns/record counts the client's work too: both are one process.
 func BenchmarkProduce(b *testing.B) {
@@ -24,7 +21,7 @@ func BenchmarkProduce(b *testing.B) {
 	for _, size := range []int{100, 1 << 10, 16 << 10, 128 << 10} {
 		ask := func(heap heap, where string, who ...contender) {
 			b.Run(fmt.Sprintf("record=%s/on=%s/heap=%s", sized(size), where, heap), func(b *testing.B) {
-				heap.against(b, who, partitions, func(b *testing.B, c *cluster) { produce(b, c, size) })
+				heap.against(b, who, partitions, func(b *testing.B, c cluster) { produce(b, c, size, 256<<20) })
 			})
 		}
 		ask(used, "memory/net=tcp", tcp...)
@@ -37,39 +34,50 @@ func BenchmarkProduce(b *testing.B) {
 	}
 }
 
-func produce(b *testing.B, c *cluster, size int) {
-	client := c.client(b)
-	defer client.Close()
-	records := min(256<<20/size, 2_000_000)
+// And beside those who replicate to three nodes, with loads of 64 MiB, or half a million
+// records, since that takes them long enough.
+func BenchmarkProduceReplicated(b *testing.B) {
+	for _, size := range []int{100, 1 << 10, 16 << 10} {
+		for _, where := range []string{"memory", "disk"} {
+			b.Run(fmt.Sprintf("record=%s/on=%s", sized(size), where), func(b *testing.B) {
+				used.against(b, replicated(where), partitions, func(b *testing.B, c cluster) { produce(b, c, size, 64<<20) })
+			})
+		}
+	}
+}
+
+// replicated are those who keep three copies, on disk or in memory.
+func replicated(where string) []contender {
+	if where == "memory" {
+		return []contender{ours(3, where), nats(where)}
+	}
+	return []contender{ours(3, where), nats(where), kafka()}
+}
+
+func produce(b *testing.B, c cluster, size, load int) {
+	p := c.producer(b)
+	defer p.close()
+	records := min(load/size, load>>7)
 	value := payload(size)
-	send(b, client, value, records/8) // connections, producer ids, first segments
+	require.NoError(b, p.send(value, records/8)) // connections, producer ids, first segments
 	sent := int64(records / 8)
 	b.SetBytes(int64(records) * int64(size))
 	before := cpuTime(b)
 	for b.Loop() {
-		send(b, client, value, records)
+		require.NoError(b, p.send(value, records))
 		sent += int64(records)
 	}
 	b.ReportMetric(float64(records)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
 	b.ReportMetric(float64(cpuTime(b)-before)/float64(records)/float64(b.N), "cpu-ns/record")
-	c.requireRecords(b, client, sent)
+	c.requireRecords(b, sent)
 }
 
-// send produces records and waits until each is acknowledged.
-func send(b *testing.B, client *kgo.Client, value []byte, records int) {
-	var acked, failed atomic.Int64
-	done := func(_ *kgo.Record, err error) {
-		if err != nil {
-			failed.Add(1)
-		}
-		acked.Add(1)
+// complete is what became of a load.
+func complete(acked, records int, failed error) error {
+	if failed == nil && acked != records {
+		return fmt.Errorf("%d of %d records were acknowledged", acked, records)
 	}
-	for range records {
-		client.Produce(context.Background(), &kgo.Record{Value: value}, done)
-	}
-	require.NoError(b, client.Flush(context.Background()))
-	require.EqualValues(b, records, acked.Load())
-	require.Zero(b, failed.Load())
+	return failed
 }
 
 // payload returns bytes that nothing can compress.
