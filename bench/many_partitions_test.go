@@ -95,6 +95,7 @@ func sendEvenly(b *testing.B, client *kgo.Client, value []byte, partitions, reco
 
 // loseOne kills a broker and returns how long after its fencing everybody had a leader.
 func loseOne(b *testing.B, c *brokertest.C) time.Duration {
+	c.Must(brokersim.FullISR()) // a load on a busy machine can throw followers out
 	victim := c.Leader(topic, 0)
 	since := c.Snapshot().Seq
 	fenced := make(chan time.Time, 1)
@@ -110,7 +111,7 @@ func loseOne(b *testing.B, c *brokertest.C) time.Duration {
 	}()
 	require.NoError(b, victim.Kill())
 	at := <-fenced
-	c.Must(brokersim.All(othersLead(victim.ID())))
+	c.Must(othersLead(victim.ID()))
 	return time.Since(at)
 }
 

@@ -19,7 +19,7 @@ var quiet = brokersim.Logger(slog.New(slog.DiscardHandler))
 func ours(rf int, where string, opts ...brokersim.Option) contender {
 	return contender{
 		name:    fmt.Sprintf("brokersim-rf%d", rf),
-		promise: fmt.Sprintf("written on %d of 3 brokers (%s); not synced", rf, where),
+		promise: fmt.Sprintf("on %d of 3 brokers, each with a log of its own, written to %s; not synced", rf, where),
 		start: func(tb testing.TB, partitions int) cluster {
 			all := append([]brokersim.Option{brokersim.Topic(topic, partitions, rf), quiet}, opts...)
 			if where == "disk" {

@@ -17,7 +17,7 @@ import (
 func kafka() contender {
 	return contender{
 		name:    "kafka-rf3",
-		promise: "written on 3 of 3 brokers, each a process (disk); not synced",
+		promise: "on 3 of 3 brokers, each a process, written to files; not synced",
 		absent: func() string {
 			if _, err := classpath(); err != nil {
 				return err.Error()

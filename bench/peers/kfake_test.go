@@ -7,7 +7,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// fake returns franz-go's kfake, three brokers that share one log without copies.
+// fake returns franz-go's kfake: three brokers, and each record in one place, whatever the
+// replication factor says.
 func fake(promise string, opts ...kfake.Opt) contender {
 	return contender{
 		name:    "kfake",
@@ -20,7 +21,7 @@ func inMemory() contender { return fake("in memory, once; nothing is replicated"
 
 func onDisk() contender {
 	c := fake("")
-	c.promise = "written to files once; not synced, nothing is replicated"
+	c.promise = "written to files, once; not synced; nothing is replicated"
 	c.start = func(tb testing.TB, partitions int) cluster {
 		return startFake(tb, partitions, kfake.DataDir(tb.TempDir()))
 	}

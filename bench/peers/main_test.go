@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"testing"
@@ -8,6 +9,11 @@ import (
 
 func TestMain(m *testing.M) {
 	runNode() // does not return in a node
+	for _, c := range []contender{
+		ours(1, "memory"), ours(3, "memory"), ours(3, "disk"), inMemory(), onDisk(), nats("memory"), nats("disk"), kafka(),
+	} {
+		fmt.Printf("promise: %s: %s\n", c.name, c.promise) // for who reads the figures
+	}
 	code := m.Run()
 	for _, end := range slices.Backward(ends) {
 		end()
