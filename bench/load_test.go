@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -28,8 +29,14 @@ func tuned() []kgo.Opt {
 	return []kgo.Opt{kgo.MetadataMinAge(pause), kgo.RetryBackoffFn(func(int) time.Duration { return pause })}
 }
 
+// served is what a client needs to know of a cluster.
+type served interface {
+	Addrs() []string
+	Dial(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
 // newClient returns an ordinary client without linger.
-func newClient(tb testing.TB, c *brokertest.C, opts ...kgo.Opt) *kgo.Client {
+func newClient(tb testing.TB, c served, opts ...kgo.Opt) *kgo.Client {
 	client, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(c.Addrs()...),
 		kgo.Dialer(c.Dial),

@@ -33,7 +33,7 @@ func (r *results) bySize() drawing {
 		return c
 	}
 	return chart{
-		title: "Throughput by size of record, MB/s", under: "one asynchronous client, acks=all, six partitions; whole lines in memory, dashed ones on disk",
+		title: "Throughput by size of record, MB/s", under: "one asynchronous client, acks=all, six partitions; solid lines in memory, dashed ones on disk",
 		x: "size of a record", categories: sizes,
 		lines: []curve{
 			tcp("brokersim RF 1", "brokersim-rf1"), tcp("kfake (one copy)", "kfake"), tcp("brokersim RF 3", "brokersim-rf3"),
@@ -52,7 +52,7 @@ func (r *results) latency() drawing {
 		return c
 	}
 	return chart{
-		title: "Time to the ack of one record, µs", under: "1 KiB, acks=all, the next one is sent then; whole lines in memory, dashed ones on disk",
+		title: "Time to the ack of one record, µs", under: "1 KiB, acks=all, the next one is sent then; solid lines in memory, dashed ones on disk",
 		x: "share of the records that were acknowledged within it", categories: quantiles,
 		lines: []curve{
 			of("brokersim RF 1", "memory", "brokersim-rf1"), of("kfake (one copy)", "memory", "kfake"), of("brokersim RF 3", "memory", "brokersim-rf3"),

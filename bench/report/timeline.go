@@ -42,7 +42,7 @@ func (t timeline) svg() []byte {
 	bottom := float64(top + rowHeight*len(t.rows))
 	for _, v := range x.ticks() {
 		c.line(x.at(v), top, x.at(v), bottom, "#e4e7eb")
-		c.text(x.at(v), bottom+18, "middle", short(v)+" ms", "")
+		c.text(x.at(v), bottom+18, "middle", moment(v), "")
 	}
 	for i, r := range t.rows {
 		y := float64(top + rowHeight*i + 12)
@@ -53,7 +53,7 @@ func (t timeline) svg() []byte {
 			fmt.Fprintf(c, `<rect x="%.1f" y="%.1f" width="%.1f" height="24" fill="%s"/>`+"\n", from, y, max(1.5, to-from), phaseColors[p.name])
 			at += p.took
 		}
-		c.text(x.at(at)+6, y+16, "start", number(at)+" ms", `font-weight="600"`)
+		c.text(x.at(at)+6, y+16, "start", moment(at), `font-weight="600"`)
 	}
 	at := float64(left + names - 40)
 	for _, name := range []string{"noticed", "leader elected", "leads", "client's ack", ""} {
@@ -66,4 +66,12 @@ func (t timeline) svg() []byte {
 		at += 34 + 7*float64(len(label))
 	}
 	return c.done()
+}
+
+// moment writes a time in ms as people say it.
+func moment(ms float64) string {
+	if ms >= 1000 {
+		return fmt.Sprintf("%.3g s", ms/1000)
+	}
+	return fmt.Sprintf("%.3g ms", ms)
 }
