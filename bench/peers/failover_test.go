@@ -71,7 +71,7 @@ func failover(b *testing.B, c crasher) {
 		c.repair(b)
 		b.StartTimer()
 	}
-	b.ReportMetric(float64(took.Milliseconds())/float64(b.N), "ms/failover")
+	b.ReportMetric(float64(took)/float64(time.Millisecond)/float64(b.N), "ms/failover")
 }
 
 // oursCrash crashes a broker of brokersim.
