@@ -23,13 +23,25 @@ func (n *natsCluster) createStreams(tb testing.TB) {
 	p := n.connect(tb)
 	defer p.close()
 	for i := range n.streams {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		_, err := p.js.CreateStream(ctx, jetstream.StreamConfig{
+		create(tb, p.js, jetstream.StreamConfig{
 			Name: streamName(i), Subjects: []string{streamName(i)}, Storage: n.storage, Replicas: n.replicas,
 		})
-		cancel()
-		require.NoError(tb, err)
 	}
+}
+
+// create creates a stream as soon as the servers let it: right after their start there may
+// be too few of them that are known to be there.
+func create(tb testing.TB, js jetstream.JetStream, cfg jetstream.StreamConfig) {
+	var err error
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); <-time.After(50 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		_, err = js.CreateOrUpdateStream(ctx, cfg)
+		cancel()
+		if err == nil {
+			return
+		}
+	}
+	require.NoError(tb, err)
 }
 
 func (n *natsCluster) requireRecords(tb testing.TB, records int64) {

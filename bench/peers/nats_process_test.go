@@ -88,14 +88,9 @@ func (n *natsCrash) connect(tb testing.TB, id int) {
 }
 
 func (n *natsCrash) createStream(tb testing.TB) {
-	require.Eventually(tb, func() bool {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		_, err := n.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-			Name: topic, Subjects: []string{topic}, Storage: jetstream.MemoryStorage, Replicas: 3,
-		})
-		return err == nil
-	}, time.Minute, 50*time.Millisecond, "no JetStream cluster")
+	create(tb, n.js, jetstream.StreamConfig{
+		Name: topic, Subjects: []string{topic}, Storage: jetstream.MemoryStorage, Replicas: 3,
+	})
 	n.whole(tb)
 }
 
