@@ -30,6 +30,7 @@ var steps = []step{
 	{"bench", "Replication", "1x"},
 	{"bench/peers", "Produce$", "1x"},
 	{"bench/peers", "ProduceReplicated", "1x"},
+	{"bench/peers", "Partitions", "1x"},
 	{"bench/peers", "Ack", "1x"},
 	{"bench/peers", "EndToEnd", "1x"},
 	{"bench/peers", "Failover/client=tuned", "1x"},

@@ -67,7 +67,10 @@ func (r *results) byPartitions() drawing {
 	return chart{
 		title: "Throughput by number of partitions, records/s", under: "1 KiB records evenly to all partitions, acks=all, in memory, three brokers",
 		x: "partitions", categories: counts,
-		lines: []curve{r.curve("brokersim RF 3", many, counts, "", "records/s")},
+		lines: []curve{
+			r.curve("brokersim RF 3", "Partitions/partitions=", counts, "/system=brokersim-rf3", "records/s"),
+			r.curve("kfake (one copy)", "Partitions/partitions=", counts, "/system=kfake", "records/s"),
+		},
 	}
 }
 
