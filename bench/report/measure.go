@@ -58,6 +58,10 @@ func measure(runs int, only string) ([]byte, error) {
 	failed := 0
 	began := time.Now()
 	for run := range runs {
+		fmt.Fprintf(&out, "run: %d\n", run+1)
+		if load, err := os.ReadFile("/proc/loadavg"); err == nil {
+			fmt.Fprintf(&out, "load: %s\n", strings.Fields(string(load))[0])
+		}
 		for _, s := range joined(only) {
 			fmt.Fprintf(os.Stderr, "%8v  run %d of %d: %s\n", time.Since(began).Round(time.Second), run+1, runs, s.bench)
 			from := out.Len()

@@ -16,11 +16,13 @@ func (r *results) page(w io.Writer) {
 %s; %d cores, %s. Made by %[4]smake bench-report%[4]s from %d runs of everything, one after the other; each ratio is of
 two figures of one run that were measured one after the other, and the table has the median of the ratios, with the
 smallest and the largest. [README.md](README.md) tells what is measured and how.
-
 `, strings.Join(r.machine, ", "), runtime.NumCPU(), runtime.Version(), "`", r.runs())
+	if len(r.load) > 0 {
+		fmt.Fprintf(w, "The machine's load average before the runs, the report's own work included: %s. Above its number of cores the machine was shared.\n", strings.Join(r.load, ", "))
+	}
 	r.targets(w)
 	r.systems(w)
-	fmt.Fprint(w, "\n## Plots\n\nMedians; the bands and whiskers reach from the smallest to the largest run.\n\n")
+	fmt.Fprint(w, "\n## Plots\n\nMedians; the bands reach from the smallest to the largest run.\n\n")
 	for _, name := range order {
 		fmt.Fprintf(w, "![%s](plots/%s.svg)\n\n", strings.ReplaceAll(name, "-", " "), name)
 	}
@@ -75,7 +77,7 @@ func (r *results) all(w io.Writer) {
 	for _, name := range slices.Sorted(maps.Keys(r.figures)) {
 		var cells []string
 		for _, unit := range slices.Sorted(maps.Keys(r.figures[name])) {
-			s := spread(r.figures[name][unit])
+			s := r.of(figure{name, unit})
 			if unit == "ns/op" && len(r.figures[name]) > 1 || s.max() == 0 && unit != "allocs/op" {
 				continue // says nothing that another unit does not say better
 			}

@@ -9,12 +9,18 @@ import (
 	"strings"
 )
 
-// results are the figures of several runs: of the benchmark's name, then of the unit,
-// one figure for each run in turn.
+// results are the figures of several runs: of the benchmark's name, then of the unit.
 type results struct {
 	machine  []string // goos, goarch, cpu
+	load     []string // averages before each run
 	promises []string // what an acknowledgement means, by system
-	figures  map[string]map[string][]float64
+	figures  map[string]map[string][]sample
+}
+
+// A sample is what one run came to. Something may have failed in another one.
+type sample struct {
+	run   int
+	value float64
 }
 
 // "BenchmarkName-2  10  123 ns/op  45 MB/s": the suffix is GOMAXPROCS.
@@ -22,7 +28,7 @@ var line = regexp.MustCompile(`^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+(\S.*)$`)
 
 // parse reads what go test -bench printed.
 func parse(r io.Reader) (*results, error) {
-	got := &results{figures: map[string]map[string][]float64{}}
+	got, run := &results{figures: map[string]map[string][]sample{}}, 0
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -31,6 +37,10 @@ func parse(r io.Reader) (*results, error) {
 		switch key {
 		case "goos", "goarch", "cpu":
 			got.machine = addOnce(got.machine, value)
+		case "run":
+			run++
+		case "load":
+			got.load = append(got.load, value)
 		case "promise":
 			got.promises = addOnce(got.promises, value)
 		}
@@ -44,7 +54,7 @@ func parse(r io.Reader) (*results, error) {
 			if err != nil {
 				break
 			}
-			got.add(m[1], fields[i+1], v)
+			got.add(m[1], fields[i+1], sample{run, v})
 		}
 	}
 	return got, lines.Err()
@@ -57,27 +67,34 @@ func addOnce(list []string, value string) []string {
 	return append(list, value)
 }
 
-func (r *results) add(name, unit string, v float64) {
+func (r *results) add(name, unit string, s sample) {
 	if r.figures[name] == nil {
-		r.figures[name] = map[string][]float64{}
+		r.figures[name] = map[string][]sample{}
 	}
-	r.figures[name][unit] = append(r.figures[name][unit], v)
+	r.figures[name][unit] = append(r.figures[name][unit], s)
 }
 
 // A figure is one unit of one benchmark.
 type figure struct{ name, unit string }
 
-func (r *results) of(f figure) spread { return r.figures[f.name][f.unit] }
+func (r *results) of(f figure) (s spread) {
+	for _, of := range r.figures[f.name][f.unit] {
+		s = append(s, of.value)
+	}
+	return s
+}
 
 // ratio is a beside b, run by run.
-func (r *results) ratio(a, b figure) spread {
-	over, under := r.of(a), r.of(b)
+func (r *results) ratio(a, b figure) (s spread) {
 	if b.name == "" {
-		return over
+		return r.of(a)
 	}
-	var s spread
-	for i := range min(len(over), len(under)) {
-		s = append(s, over[i]/under[i])
+	for _, over := range r.figures[a.name][a.unit] {
+		for _, under := range r.figures[b.name][b.unit] {
+			if over.run == under.run {
+				s = append(s, over.value/under.value)
+			}
+		}
 	}
 	return s
 }
