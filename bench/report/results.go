@@ -38,7 +38,7 @@ func parse(r io.Reader) (*results, error) {
 		case "goos", "goarch", "cpu":
 			got.machine = addOnce(got.machine, value)
 		case "run":
-			run++
+			run, _ = strconv.Atoi(value)
 		case "load":
 			got.load = append(got.load, value)
 		case "promise":
