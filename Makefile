@@ -2,6 +2,8 @@
 GO ?= go
 TAGS ?= synctests# makes the Kafka client of the tests hold no mutex across a wait, as virtual time needs
 
+BENCHSTAT = v0.0.0-20260908200009-22c9c6c9d4da
+
 .PHONY: help
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +51,22 @@ compat: ## Go clients other than ours, in groups over TCP (a module of its own)
 .PHONY: bench
 bench: ## every benchmark once
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
+
+.PHONY: bench-report
+bench-report: ## ratios beside the machine and the peers, with plots, into bench/RESULTS.md; a quarter of an hour
+	$(GO) run ./bench/report -runs $(or $(RUNS),5)
+
+# What a change to the write path is likely to move, six times over as benchstat wants it.
+BENCH_COMPARED = $(GO) test -run '^$$' -bench '^Benchmark(Limit|Append|EndToEnd)|^BenchmarkProduce/on=(memory|disk)/acks=all' -benchtime 0.3s -count 6 ./bench
+
+.PHONY: bench-baseline
+bench-baseline: ## what bench-compare compares with: run it before a change
+	$(BENCH_COMPARED) | tee bench/baseline.txt
+
+.PHONY: bench-compare
+bench-compare: ## what a change did since bench-baseline, told by benchstat
+	$(BENCH_COMPARED) > bench/changed.txt || { cat bench/changed.txt; exit 1; }
+	$(GO) run golang.org/x/perf/cmd/benchstat@$(BENCHSTAT) bench/baseline.txt bench/changed.txt
 
 .PHONY: lint
 lint: ## gofmt, go vet and golangci-lint

@@ -1,6 +1,7 @@
 package brokersim
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"github.com/brokersim/brokersim/internal/network"
@@ -37,3 +38,25 @@ func WrapDisk(b *Broker, wrap func(RawDisk) RawDisk) { b.disk = wrap(b.disk) }
 
 // WrapNodeDisk is WrapDisk for a coordinator node.
 func WrapNodeDisk(n *Node, wrap func(RawDisk) RawDisk) { n.disk = wrap(n.disk) }
+
+// HoldRequests keeps the requests with this API key that go from one end to another on their
+// way until release is called.
+func HoldRequests(c *Cluster, from, to End, apiKey int16) (release func()) {
+	held := make(chan struct{})
+	stop := c.network.Intercept([]string{string(from)}, []string{string(to)}, apiKey, func(m network.Message) network.Verdict {
+		if m.Response {
+			return network.Verdict{}
+		}
+		return network.Verdict{Until: held}
+	})
+	return sync.OnceFunc(func() { stop(); close(held) })
+}
+
+// HoldAnswers lets the requests pass and keeps their answers.
+func HoldAnswers(c *Cluster, from, to End, apiKey int16) (release func()) {
+	held := make(chan struct{})
+	stop := c.network.Intercept([]string{string(from)}, []string{string(to)}, apiKey, func(m network.Message) network.Verdict {
+		return network.Verdict{OnResponse: func(network.Message) network.Verdict { return network.Verdict{Until: held} }}
+	})
+	return sync.OnceFunc(func() { stop(); close(held) })
+}

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"context"
 	"slices"
 	"testing"
 	"time"
@@ -61,6 +60,7 @@ func failover(b *testing.B, loss loss, opts []kgo.Opt) {
 	l.firstAfter(b, time.Now(), []int32{0, 1, 2, 3, 4, 5})
 
 	var whole, sinceFencing []time.Duration
+	var phases phases
 	for b.Loop() {
 		victim := c.Leader(topic, 0)
 		before := c.Snapshot()
@@ -68,7 +68,9 @@ func failover(b *testing.B, loss loss, opts []kgo.Opt) {
 		require.NoError(b, loss.of(c, victim))
 		first := l.firstAfter(b, crash, ledBy(before, victim.ID()))
 		whole = append(whole, first.acked.Sub(crash))
-		sinceFencing = append(sinceFencing, first.acked.Sub(fencedAt(b, c, before.Seq, victim.ID())))
+		f := findFailover(b, c, before.Seq, victim.ID(), first.partition)
+		sinceFencing = append(sinceFencing, first.acked.Sub(f.fenced))
+		phases.add(crash, f, first.acked)
 
 		b.StopTimer()
 		c.Heal()
@@ -83,6 +85,7 @@ func failover(b *testing.B, loss loss, opts []kgo.Opt) {
 	b.ReportMetric(ms(quantile(whole, 0.5)), "p50-ms")
 	b.ReportMetric(ms(whole[len(whole)-1]), "max-ms")
 	b.ReportMetric(ms(quantile(sinceFencing, 0.5)), "fencing-to-ack-p50-ms")
+	phases.report(b)
 }
 
 func ledBy(s brokersim.Snapshot, broker int32) (partitions []int32) {
@@ -92,19 +95,6 @@ func ledBy(s brokersim.Snapshot, broker int32) (partitions []int32) {
 		}
 	}
 	return partitions
-}
-
-// fencedAt returns when the broker was fenced.
-func fencedAt(tb testing.TB, c *brokertest.C, since uint64, broker int32) time.Time {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	for e := range c.Events(ctx, since) {
-		if e.Kind == event.BrokerFenced && e.Data["broker"] == broker {
-			return e.Time
-		}
-	}
-	require.FailNow(tb, "the broker was not fenced")
-	return time.Time{}
 }
 
 // Does a busy machine look like a dead one? Every core spins for thirty seconds

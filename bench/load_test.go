@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -11,10 +13,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/brokersim/brokersim"
 	"github.com/brokersim/brokersim/brokertest"
 )
 
 const topic = "orders"
+
+// quiet keeps what nodes log out of the figures.
+var quiet = brokersim.Logger(slog.New(slog.DiscardHandler))
 
 // tuned makes kgo look at the metadata and retry after 20 ms instead of its
 // defaults (up to 5 s, and 250 ms), which would be all that a failover measures.
@@ -23,8 +29,14 @@ func tuned() []kgo.Opt {
 	return []kgo.Opt{kgo.MetadataMinAge(pause), kgo.RetryBackoffFn(func(int) time.Duration { return pause })}
 }
 
+// served is what a client needs to know of a cluster.
+type served interface {
+	Addrs() []string
+	Dial(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
 // newClient returns an ordinary client without linger.
-func newClient(tb testing.TB, c *brokertest.C, opts ...kgo.Opt) *kgo.Client {
+func newClient(tb testing.TB, c served, opts ...kgo.Opt) *kgo.Client {
 	client, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(c.Addrs()...),
 		kgo.Dialer(c.Dial),

@@ -33,13 +33,13 @@ func newMembers(tb testing.TB, c *brokertest.C, n int) []*member {
 	addr := groupBroker(tb, c)
 	members := make([]*member, n)
 	for i := range members {
-		members[i] = &member{conn: dialed(c, addr)}
+		members[i] = &member{conn: connected(c, addr)}
 		tb.Cleanup(func() { _ = members[i].conn.Close() })
 	}
 	return members
 }
 
-func dialed(c *brokertest.C, addr string) *wire.Client {
+func connected(c *brokertest.C, addr string) *wire.Client {
 	return wire.NewClient(wire.ClientConfig{ClientID: "bench", Dial: func(ctx context.Context) (net.Conn, error) {
 		return c.Dial(ctx, "tcp", addr)
 	}})
@@ -47,7 +47,7 @@ func dialed(c *brokertest.C, addr string) *wire.Client {
 
 // groupBroker waits until the group's broker serves it, and returns its address.
 func groupBroker(tb testing.TB, c *brokertest.C) string {
-	first := dialed(c, c.Addrs()[0])
+	first := connected(c, c.Addrs()[0])
 	defer first.Close()
 	find := kmsg.NewPtrFindCoordinatorRequest()
 	find.Version, find.CoordinatorKeys = 4, []string{group}
@@ -70,7 +70,7 @@ func groupBroker(tb testing.TB, c *brokertest.C) string {
 
 // serves reports whether the broker knows what the group has committed.
 func serves(tb testing.TB, c *brokertest.C, addr string) bool {
-	conn := dialed(c, addr)
+	conn := connected(c, addr)
 	defer conn.Close()
 	if _, err := committed(tb.Context(), conn, nil); err != nil {
 		pass(10 * time.Millisecond)

@@ -41,7 +41,7 @@ func (b *Broker) deleteGroups(ctx context.Context, req *kmsg.DeleteGroupsRequest
 }
 
 func (b *Broker) deleteGroup(ctx context.Context, id string) error {
-	shard, err := b.groups.loaded(id)
+	shard, err := b.groups.loaded(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (b *Broker) deleteGroup(ctx context.Context, id string) error {
 func (b *Broker) offsetDelete(ctx context.Context, req *kmsg.OffsetDeleteRequest) wire.Reply {
 	resp := req.ResponseKind().(*kmsg.OffsetDeleteResponse)
 	resp.Topics = []kmsg.OffsetDeleteResponseTopic{}
-	shard, err := b.groups.loaded(req.Group)
+	shard, err := b.groups.loaded(ctx, req.Group)
 	if req.Group == "" { // what it has committed goes by DeleteGroups
 		err = metadata.ErrInvalidGroupID
 	}

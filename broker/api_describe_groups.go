@@ -10,6 +10,7 @@ package broker
 // that is not there (KIP-1043), before: one that is Dead.
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -24,11 +25,11 @@ import (
 // describe, describe its configs, alter them.
 const groupOperations int32 = 1<<3 | 1<<6 | 1<<8 | 1<<10 | 1<<11
 
-func (b *Broker) describeGroups(req *kmsg.DescribeGroupsRequest) kmsg.Response {
+func (b *Broker) describeGroups(ctx context.Context, req *kmsg.DescribeGroupsRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
 	resp.Groups = []kmsg.DescribeGroupsResponseGroup{}
 	for _, id := range req.Groups {
-		g, err := b.describeGroup(id)
+		g, err := b.describeGroup(ctx, id)
 		if err != nil {
 			g.ErrorCode = wire.Code(err)
 			if req.Version >= 6 {
@@ -46,10 +47,10 @@ func (b *Broker) describeGroups(req *kmsg.DescribeGroupsRequest) kmsg.Response {
 	return resp
 }
 
-func (b *Broker) describeGroup(id string) (kmsg.DescribeGroupsResponseGroup, error) {
+func (b *Broker) describeGroup(ctx context.Context, id string) (kmsg.DescribeGroupsResponseGroup, error) {
 	g := kmsg.NewDescribeGroupsResponseGroup()
 	g.Group, g.Members = id, []kmsg.DescribeGroupsResponseGroupMember{}
-	shard, err := b.groups.loaded(id)
+	shard, err := b.groups.loaded(ctx, id)
 	if err != nil {
 		return g, err
 	}

@@ -81,7 +81,7 @@ func (b *Broker) checkCommit(topic *metadata.Topic, partition int32, c offsets.C
 
 // commit appends what a member, or nobody, may commit.
 func (b *Broker) commit(ctx context.Context, req *kmsg.OffsetCommitRequest, records []offsets.Record) (*pendingCommit, error) {
-	shard, err := b.groups.loaded(req.Group)
+	shard, err := b.groups.loaded(ctx, req.Group)
 	if err != nil {
 		return nil, err
 	}

@@ -102,7 +102,7 @@ func (b *Broker) fetchOffsets(ctx context.Context, ask kmsg.OffsetFetchRequestGr
 }
 
 func (b *Broker) committedOffsets(ctx context.Context, group string) (map[offsets.Place]offsets.Commit, error) {
-	shard, err := b.groups.loaded(group)
+	shard, err := b.groups.loaded(ctx, group)
 	if err != nil {
 		return nil, err
 	}

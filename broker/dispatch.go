@@ -96,7 +96,7 @@ func (b *Broker) dispatchGroups(ctx context.Context, r *wire.Request) wire.Reply
 	case *kmsg.ListGroupsRequest:
 		return wire.Reply{Response: b.listGroups(req)}
 	case *kmsg.DescribeGroupsRequest:
-		return wire.Reply{Response: b.describeGroups(req)}
+		return wire.Reply{Response: b.describeGroups(ctx, req)}
 	case *kmsg.DeleteGroupsRequest:
 		return b.deleteGroups(ctx, req)
 	case *kmsg.OffsetDeleteRequest:

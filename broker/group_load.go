@@ -7,6 +7,7 @@ import (
 
 	"github.com/brokersim/brokersim/consumergroup/offsets"
 	"github.com/brokersim/brokersim/event"
+	"github.com/brokersim/brokersim/internal/guard"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/partition"
 	"github.com/brokersim/brokersim/replication"
@@ -53,13 +54,17 @@ func (s *groupShard) tryLoad() error {
 	if err := s.replica.AwaitSynced(mark); err != nil {
 		return err
 	}
-	if err := s.replica.AwaitPassed(s.ctx, s.epoch, mark.LastOffset+1); err != nil {
+	end := mark.LastOffset + 1
+	if !guard.MarkerFirst.Holds() {
+		end = s.replica.HighWatermark()
+	}
+	if err := s.replica.AwaitPassed(s.ctx, s.epoch, end); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	s.table = offsets.Table{}
 	s.mu.Unlock()
-	return s.read(mark.LastOffset + 1)
+	return s.read(end)
 }
 
 // read takes the records below an offset into the table.

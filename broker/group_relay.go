@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/brokersim/brokersim/internal/guard"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/wire"
 )
@@ -44,22 +45,26 @@ func hostOf(addr net.Addr) string {
 func (r relay) do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(r.shard.ctx, cancel)()
+	if guard.LeadsBeforeAnswer.Holds() {
+		defer context.AfterFunc(r.shard.ctx, cancel)()
+	}
 	env := kmsg.NewPtrEnvelopeRequest()
 	env.RequestData = wire.AppendRequest(nil, wire.Header{ClientID: r.client}, req)[4:]
 	wire.PutRelay(env, r.Relay)
 	resp, err := r.channel.Do(ctx, env)
-	if r.shard.ctx.Err() != nil {
+	if r.shard.ctx.Err() != nil && guard.LeadsBeforeAnswer.Holds() {
 		return nil, r.shard.over()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", metadata.ErrCoordinatorNotAvailable, err)
+		// Not %w: clients of groups do not know the error of a channel that found nobody.
+		return nil, fmt.Errorf("%w: %s", metadata.ErrCoordinatorNotAvailable, err.Error())
 	}
 	answer, shown, err := relayedAnswer(req, resp)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.groups.images.until(ctx, r.groups.ctx.Done(), func(im *metadata.Image) bool { return im.Offset() >= shown }); err != nil {
+	replayed := func(im *metadata.Image) bool { return im.Offset() >= shown || !guard.ReplayBeforeAnswer.Holds() }
+	if err := r.groups.images.until(ctx, r.groups.ctx.Done(), replayed); err != nil {
 		return nil, fmt.Errorf("%w: replaying up to metadata offset %d: %w", metadata.ErrCoordinatorNotAvailable, shown, err)
 	}
 	if err := r.shard.settled(ctx); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/brokersim/brokersim/consumergroup"
 	"github.com/brokersim/brokersim/consumergroup/offsets"
+	"github.com/brokersim/brokersim/internal/guard"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/partition"
 	"github.com/brokersim/brokersim/replication"
@@ -83,11 +84,14 @@ func (s *groupShard) over() error {
 // settled returns once every commit that was let in by older facts than those of the
 // published image has been appended, and nil if this broker still leads.
 func (s *groupShard) settled(ctx context.Context) error {
-	if err := s.take(ctx); err != nil {
-		return err
+	if guard.FenceBeforeAnswer.Holds() {
+		if err := s.take(ctx); err == nil {
+			s.release()
+		} else if guard.LeadsBeforeAnswer.Holds() {
+			return err
+		}
 	}
-	s.release()
-	if epoch, ok := s.replica.Leading(); !ok || epoch != s.epoch {
+	if epoch, ok := s.replica.Leading(); (!ok || epoch != s.epoch) && guard.LeadsBeforeAnswer.Holds() {
 		return s.over()
 	}
 	return nil
@@ -236,6 +240,9 @@ func (s *groupShard) committed(ctx context.Context, group string) (map[offsets.P
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, offsetCommitWait)
 	defer cancel()
+	if !guard.FetchCommitted.Holds() {
+		last = -1
+	}
 	if err := s.replica.AwaitPassed(ctx, s.epoch, last+1); err != nil {
 		return nil, fmt.Errorf("group %q: %w", group, commitError(err))
 	}

@@ -69,7 +69,7 @@ func (q *caller) at(group string) *wire.Client {
 		if id = resp.NodeID; resp.ErrorCode != 0 {
 			return false
 		}
-		_, err := q.c.brokers[id].groups.loaded(group)
+		_, err := q.c.brokers[id].groups.loaded(q.Context(), group)
 		return err == nil
 	})
 	return q.clients[id]

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -94,14 +95,27 @@ func (g *groups) followTopic(topic *metadata.Topic) {
 	}
 }
 
+// loadPatience is how long a request waits for a shard that is being loaded, which is a matter
+// of milliseconds if the replicas are there: not every client asks again by itself.
+const loadPatience = 250 * time.Millisecond
+
 // loaded returns the shard of a group that knows what is committed. Errors: as for of;
-// ErrCoordinatorLoadInProgress if it does not know yet.
-func (g *groups) loaded(group string) (*groupShard, error) {
+// ErrCoordinatorLoadInProgress if it does not know yet, and not soon.
+func (g *groups) loaded(ctx context.Context, group string) (*groupShard, error) {
 	s, err := g.of(group)
-	if err == nil && !s.ready() {
-		err = fmt.Errorf("group %q: %w", group, metadata.ErrCoordinatorLoadInProgress)
+	if err != nil || s.ready() {
+		return s, err
 	}
-	return s, err
+	ctx, cancel := context.WithTimeout(ctx, loadPatience)
+	defer cancel()
+	select {
+	case <-s.loaded:
+		return s, nil
+	case <-s.ctx.Done():
+		return nil, s.over()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("group %q: %w", group, metadata.ErrCoordinatorLoadInProgress)
+	}
 }
 
 // of returns the shard of a group, which may still be loading: its members may be relayed,

@@ -69,7 +69,7 @@ func (f *ClassicFacts) checkCommit(c Commit) error {
 	case c.Generation < 0 && f.State == Empty:
 		return nil
 	case named:
-		if err := checkMember(f, c.MemberID, c.Instance); err != nil {
+		if err := checkMember(f, c.MemberID, c.Instance); err != nil && guard.MembersOnly.Holds() {
 			return err
 		}
 		if c.Generation != f.Generation && guard.Generation.Holds() {

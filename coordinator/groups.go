@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/brokersim/brokersim/consumergroup"
+	"github.com/brokersim/brokersim/internal/guard"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/wire"
 )
@@ -165,7 +166,8 @@ func (t *groups) checkRelay(r groupRequest) error {
 	if r.group == "" || len(r.group) > maxGroupID {
 		return fmt.Errorf("%w: of %d bytes", metadata.ErrInvalidGroupID, len(r.group))
 	}
-	if leader == metadata.NoLeader || r.relay.Broker != leader || r.relay.LeaderEpoch != epoch {
+	leads := leader != metadata.NoLeader && r.relay.Broker == leader && r.relay.LeaderEpoch == epoch
+	if !leads && guard.RelayedByLeader.Holds() {
 		return fmt.Errorf("%w: of group %q is broker %d in epoch %d, not broker %d in epoch %d",
 			metadata.ErrNotCoordinator, r.group, leader, epoch, r.relay.Broker, r.relay.LeaderEpoch)
 	}

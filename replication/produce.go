@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/brokersim/brokersim/internal/guard"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/partition"
 )
@@ -109,7 +110,7 @@ func (r *Replica) mayAppend(acks int16, in int32) (epoch int32, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case r.role != Leading, in != anyEpoch && in != r.leader.state.LeaderEpoch:
+	case r.role != Leading, in != anyEpoch && in != r.leader.state.LeaderEpoch && guard.AppendInEpoch.Holds():
 		return 0, metadata.ErrNotLeaderOrFollower
 	case acks == acksAll && r.leader.UnderMinISR():
 		return 0, metadata.ErrNotEnoughReplicas

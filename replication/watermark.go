@@ -57,11 +57,11 @@ func (w *Watermark) wait(ctx context.Context, epoch int32, offset int64, minISR 
 	for {
 		m, changed := w.look(epoch, offset)
 		switch {
-		case !m.open || m.epoch != epoch:
+		case (!m.open || m.epoch != epoch) && guard.WaitInEpoch.Holds():
 			return metadata.ErrNotLeaderOrFollower
 		case m.short && minISR:
 			return metadata.ErrNotEnoughReplicasAfterAppend
-		case m.offset >= offset || !guard.AckAfterCommit.Holds():
+		case m.open && m.offset >= offset || !guard.AckAfterCommit.Holds():
 			return nil
 		}
 		select {
@@ -77,7 +77,8 @@ func (w *Watermark) wait(ctx context.Context, epoch int32, offset int64, minISR 
 func (w *Watermark) look(epoch int32, offset int64) (mark, <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.waited == nil && w.mark.open && w.mark.epoch == epoch && w.mark.offset < offset {
+	mayCome := w.mark.open && w.mark.epoch == epoch && w.mark.offset < offset || !guard.WaitInEpoch.Holds()
+	if w.waited == nil && mayCome {
 		w.waited = make(chan struct{})
 	}
 	return w.mark, w.waited

@@ -30,6 +30,11 @@
 //   - What is deleted stays deleted, and nothing else goes: topics age, have their
 //     records deleted, or are compacted. Of a compacted one the newest acknowledged
 //     record of every key is there, and none that is older comes back as the newest.
+//   - Of groups (Plan.WithGroups): no two members own a partition, unless one of them was not
+//     heard for as long as the group waits for it. A commit that was refused, or came too
+//     late, is never shown; one that was acknowledged is what the next owner begins with, or
+//     a newer one; everything below it was given to a member. Generations rise. At the end
+//     each group is Stable and has committed everything.
 //
 // # What may be lost
 //

@@ -67,6 +67,8 @@ type History struct {
 	acked map[Place]int64 // the highest offset that was acknowledged by all, plus one
 	// forgotten is what of a partition may be gone, and what must be.
 	forgotten map[Place]Forgotten
+	owners    owners
+	groups    groups
 }
 
 // Begin notes that a record is handed to the client.
@@ -125,11 +127,14 @@ type Tally struct {
 	// Aged are acknowledged records that need not be there any more: deleted, or of a
 	// compacted topic.
 	Aged int
+	// Commits are offsets that members and others asked to be committed; Refused are those of
+	// them that came too late, or from nobody.
+	Commits, Refused, Generations int
 }
 
 func (t Tally) String() string {
-	return fmt.Sprintf("%d records sent, %d acknowledged, %d unanswered, %d reads, %d of acks=1 forfeited, %d aged",
-		t.Sent, t.Acked, t.Open, t.Read, t.Forfeited, t.Aged)
+	return fmt.Sprintf("%d records sent, %d acknowledged, %d unanswered, %d reads, %d of acks=1 forfeited, %d aged, %d offset commits, %d refused, %d generations",
+		t.Sent, t.Acked, t.Open, t.Read, t.Forfeited, t.Aged, t.Commits, t.Refused, t.Generations)
 }
 
 // Check returns everything in the history that a cluster which keeps its
@@ -147,6 +152,11 @@ func (h *History) Check() (Tally, []error) {
 	j.ackedIsThere(h.sends, h.reads)
 	j.newestIsThere(h.sends, h.reads)
 	j.orderIsKept(h.sends)
+	j.offsetsAreKept(h.groups)
+	j.everythingWasDelivered(h.groups, j.ends())
+	for _, f := range h.groups.facts {
+		j.tally.Generations += len(f.members)
+	}
 	j.tally.Read = len(h.reads)
 	return j.tally, j.wrong
 }

@@ -27,6 +27,8 @@ type Plan struct {
 	CleanEvery, ForgetEvery time.Duration
 	Producers               []Producer
 	Readers                 int
+	Groups                  []Group
+	OffsetsPartitions       int
 	Faults                  []string // by name: a random part of all that there are
 	Every                   time.Duration
 	Length                  time.Duration
@@ -136,6 +138,12 @@ func (p Plan) options() []brokersim.Option {
 			ms("replica.lag.time.max.ms", p.Lag), ms("replica.fetch.wait.max.ms", p.FetchWait), "auto.create.topics.enable=false",
 			ms("log.cleaner.backoff.ms", p.CleanEvery), ms("log.retention.check.interval.ms", p.ForgetEvery)),
 	}
+	if len(p.Groups) > 0 {
+		opts = append(opts, brokersim.BrokerConfig(fmt.Sprintf("offsets.topic.num.partitions=%d", p.OffsetsPartitions), "group.min.session.timeout.ms=1"))
+		if p.Synced {
+			opts = append(opts, brokersim.BrokerConfig("log.flush.interval.messages=1"))
+		}
+	}
 	for _, t := range p.Topics {
 		cfg := []string{fmt.Sprintf("min.insync.replicas=%d", t.MinISR), fmt.Sprintf("segment.bytes=%d", t.Segment)}
 		if p.Synced {
@@ -159,6 +167,9 @@ func (p Plan) spare() int {
 	least := p.Brokers
 	for _, t := range p.Topics {
 		least = min(least, t.MinISR-1)
+	}
+	if len(p.Groups) > 0 {
+		least = min(least, 1) // of __consumer_offsets
 	}
 	return least
 }
@@ -194,6 +205,9 @@ func (p Plan) String() string {
 	}
 	for i, w := range p.Producers {
 		fmt.Fprintf(&b, "  producer %d %+v\n", i, w)
+	}
+	for _, g := range p.Groups {
+		fmt.Fprintf(&b, "  group %+v\n", g)
 	}
 	fmt.Fprintf(&b, "  %d readers; faults: %s\n", p.Readers, strings.Join(p.Faults, ", "))
 	return b.String()

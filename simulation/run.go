@@ -97,6 +97,7 @@ func (r *run) play(s *stage) {
 	for i, w := range r.plan.Producers {
 		producers.Go(func() { r.produce(ctx, i, w) })
 	}
+	all.Go(r.groupsAtWork(ctx, watching))
 	all.Go(func() { s.play(func() { (&watch{run: r, seen: map[Place]*memory{}}).until(watching) }) })
 	all.Go(func() { r.nemesis.nurse(watching) })
 	r.nemesis.rage(ctx)
@@ -147,6 +148,7 @@ func (r *run) finish() {
 		}
 		cancel()
 	}
+	r.groupsAreDone(ends)
 }
 
 // last writes one more record to each partition, with a key of its own, so that

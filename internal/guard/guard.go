@@ -87,6 +87,24 @@ const (
 	OneMember Guard = 27
 	// OneInstance: a static member that comes back takes the place of its old self (KIP-345).
 	OneInstance Guard = 28
+	// ReplayBeforeAnswer: the group's broker passes an answer on once it has replayed what it shows.
+	ReplayBeforeAnswer Guard = 31
+	// FenceBeforeAnswer: ... and every commit that older facts let in has been appended.
+	FenceBeforeAnswer Guard = 32
+	// LeadsBeforeAnswer: ... and if it still leads in the epoch in which it was asked.
+	LeadsBeforeAnswer Guard = 33
+	// MarkerFirst: a new leader of offsets serves groups once a record of its own epoch is committed.
+	MarkerFirst Guard = 34
+	// FetchCommitted: committed offsets are shown once they are committed in their log, too.
+	FetchCommitted Guard = 35
+	// WaitInEpoch: who waits for the high watermark waits for that of one leader epoch (KAFKA-20634).
+	WaitInEpoch Guard = 36
+	// AppendInEpoch: what the facts of one leadership let in is not appended in another.
+	AppendInEpoch Guard = 37
+	// MembersOnly: an offset commit names a member of the group.
+	MembersOnly Guard = 38
+	// RelayedByLeader: the coordinator hears only who leads the group's partition, in that epoch.
+	RelayedByLeader Guard = 39
 )
 
 // The numbers of rules that cannot be taken away yet: nothing asks these guards.
@@ -134,10 +152,19 @@ var names = [...]string{
 	StandStill:            "sessions stand still",
 	OneMember:             "a join sent again is the same member's",
 	OneInstance:           "one member per instance",
+	ReplayBeforeAnswer:    "answer after the replay",
+	FenceBeforeAnswer:     "answer after the commits before it",
+	LeadsBeforeAnswer:     "answer of who still leads",
+	MarkerFirst:           "a record of the own epoch first",
+	FetchCommitted:        "show committed offsets only",
+	WaitInEpoch:           "wait in one leader epoch",
+	AppendInEpoch:         "append in one leader epoch",
+	MembersOnly:           "member of a commit",
+	RelayedByLeader:       "relayed by the leader",
 }
 
 // removed has a bit for each guard that does not hold.
-var removed atomic.Uint32
+var removed atomic.Uint64
 
 // Holds reports whether the rule is in force.
 func (g Guard) Holds() bool { return removed.Load()&(1<<g) == 0 }
@@ -145,7 +172,7 @@ func (g Guard) Holds() bool { return removed.Load()&(1<<g) == 0 }
 // Remove takes the rule away until restore is called.
 func (g Guard) Remove() (restore func()) {
 	removed.Or(1 << g)
-	return func() { removed.And(^uint32(1 << g)) }
+	return func() { removed.And(^uint64(1 << g)) }
 }
 
 func (g Guard) String() string {

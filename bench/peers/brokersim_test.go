@@ -1,0 +1,52 @@
+package peers
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/brokersim/brokersim"
+	"github.com/brokersim/brokersim/brokertest"
+)
+
+// quiet keeps what nodes log out of the figures.
+var quiet = brokersim.Logger(slog.New(slog.DiscardHandler))
+
+// ours returns brokersim: three brokers, three coordinator nodes, default settings.
+// Nothing is traced.
+func ours(rf int, where string, opts ...brokersim.Option) contender {
+	return contender{
+		name:    fmt.Sprintf("brokersim-rf%d", rf),
+		promise: fmt.Sprintf("on %d of 3 brokers, each with a log of its own, written to %s; not synced", rf, where),
+		start: func(tb testing.TB, partitions int) cluster {
+			all := append([]brokersim.Option{brokersim.Topic(topic, partitions, rf), quiet}, opts...)
+			if where == "disk" {
+				all = append(all, brokersim.DataDir(tb.TempDir()))
+			}
+			c := brokertest.Start(tb, all...)
+			return &speaker{
+				topic: topic, addrs: c.Addrs(), dial: c.Dial,
+				whole: func(tb testing.TB, records int64) { requireReplicas(tb, c, rf, records) },
+				stop:  func() { require.NoError(tb, c.Close()) },
+			}
+		},
+	}
+}
+
+// requireReplicas checks that each record is on as many brokers as it should be.
+func requireReplicas(tb testing.TB, c *brokertest.C, rf int, records int64) {
+	var logs, copies int64
+	for _, p := range c.Snapshot().Partitions {
+		c.Must(brokersim.Replicated(p.Topic, p.Partition, p.HighWatermark))
+	}
+	for _, p := range c.Snapshot().Partitions {
+		logs += p.HighWatermark
+		for _, r := range p.Replicas {
+			copies += r.LEO
+		}
+	}
+	require.Equal(tb, records, logs)
+	require.Equal(tb, records*int64(rf), copies)
+}

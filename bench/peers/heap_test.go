@@ -1,0 +1,46 @@
+package peers
+
+import (
+	"runtime"
+	"runtime/debug"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A heap is what memory the process has when a load begins. The first touch of a page that
+// the operating system has to hand out costs several times the write to it, and can be
+// most of what is measured; so both are told apart.
+type heap string
+
+const (
+	fresh heap = "new"  // everything is touched for the first time, as in a short go test
+	used  heap = "used" // the process has had 2 GiB before
+)
+
+func (h heap) prepare() {
+	if h == fresh {
+		debug.FreeOSMemory()
+		return
+	}
+	const chunk, page = 16 << 20, 4 << 10
+	var held [128][]byte
+	for i := range held {
+		held[i] = make([]byte, chunk)
+		for at := 0; at < chunk; at += page {
+			held[i][at] = 1
+		}
+	}
+	runtime.KeepAlive(held)
+	clear(held[:])
+	runtime.GC()
+}
+
+// cpuTime is what the process has used of all cores: server, client and all.
+func cpuTime(tb testing.TB) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		tb.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

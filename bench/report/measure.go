@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// A step is one call of a test binary in each run.
+type step struct {
+	module    string // a folder: its package is measured
+	bench     string
+	benchtime string
+}
+
+// steps is the short version of everything. An operation of most benchmarks is a whole
+// piece of work, so once is enough.
+var steps = []step{
+	{"bench", "Limit", "0.2s"},
+	{"bench", "Append", "0.4s"},
+	{"bench", "Fetch", "1x"},
+	{"bench", "Start", "20x"},
+	{"bench", "ManyPartitions", "1x"},
+	{"bench", "Failover/by=(death|silence)/client=tuned", "3x"},
+	{"bench", "Replication", "1x"},
+	{"bench/peers", "Produce$", "1x"},
+	{"bench/peers", "ProduceReplicated", "1x"},
+	{"bench/peers", "Partitions", "1x"},
+	{"bench/peers", "Ack", "1x"},
+	{"bench/peers", "EndToEnd", "1x"},
+	{"bench/peers", "Failover/client=tuned", "1x"},
+}
+
+// measure runs all steps once, then all again, and so on, so that what happens on
+// the machine meanwhile meets everybody. It returns what go test printed.
+func measure(runs int, only string) ([]byte, error) {
+	tmp, err := os.MkdirTemp("", "brokersim-bench")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(tmp)
+	binaries := map[string]string{}
+	for _, module := range []string{"bench", "bench/peers"} {
+		binary := filepath.Join(tmp, filepath.Base(module)+".test")
+		build := exec.Command("go", "test", "-c", "-o", binary, ".")
+		build.Dir, build.Stderr = module, os.Stderr
+		if err := build.Run(); err != nil {
+			return nil, fmt.Errorf("building %s: %w", module, err)
+		}
+		binaries[module] = binary
+	}
+	var out bytes.Buffer
+	failed := 0
+	began := time.Now()
+	for run := range runs {
+		fmt.Fprintf(&out, "run: %d\n", run+1)
+		if load, err := os.ReadFile("/proc/loadavg"); err == nil {
+			fmt.Fprintf(&out, "load: %s\n", strings.Fields(string(load))[0])
+		}
+		for _, s := range joined(only) {
+			fmt.Fprintf(os.Stderr, "%8v  run %d of %d: %s\n", time.Since(began).Round(time.Second), run+1, runs, s.bench)
+			from := out.Len()
+			if err := s.run(binaries[s.module], &out); err != nil { // what was measured counts all the same
+				fmt.Fprintf(os.Stderr, "failed: %s in %s: %v\n%s", s.bench, s.module, err, failures(out.Bytes()[from:]))
+				failed++
+			}
+		}
+	}
+	if failed > 0 {
+		fmt.Fprintf(os.Stderr, "%d steps failed: what they lack is left out\n", failed)
+	}
+	return out.Bytes(), nil
+}
+
+// joined are the steps that are asked for. Those of the peers are one process for each run,
+// as Apache Kafka takes long to start: it is one pattern with alternatives.
+func joined(only string) (todo []step) {
+	var peers []string
+	for _, s := range steps {
+		switch {
+		case !strings.HasPrefix(s.module+"/"+s.bench, only) && !strings.HasPrefix(s.bench, only):
+		case s.module == "bench":
+			todo = append(todo, s)
+		default:
+			peers = append(peers, s.bench)
+		}
+	}
+	if len(peers) > 0 {
+		todo = append(todo, step{"bench/peers", strings.Join(peers, "|"), "1x"})
+	}
+	return todo
+}
+
+func (s step) run(binary string, out io.Writer) error {
+	test := exec.Command(binary, "-test.run", "^$", "-test.bench", s.bench, "-test.benchtime", s.benchtime, "-test.timeout", "30m")
+	test.Dir, test.Stdout, test.Stderr = s.module, out, os.Stderr
+	return test.Run()
+}
+
+// failures are the lines that name what failed, and the one behind each.
+func failures(text []byte) string {
+	var lines []string
+	all := strings.SplitAfter(string(text), "\n")
+	for i, line := range all {
+		if strings.HasPrefix(line, "--- FAIL") || strings.HasPrefix(line, "panic") {
+			lines = append(lines, all[i:min(i+3, len(all))]...)
+		}
+	}
+	return strings.Join(lines, "")
+}
