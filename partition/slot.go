@@ -90,7 +90,7 @@ func (l *Log) flushLocked() {
 	t.mu.Unlock()
 	_, err := upTo.in.file.WriteAt(batches, at)
 	if err != nil {
-		l.fail("append", err)
+		_ = l.fail("append", err) // who waits for the write hears of it from usable
 	}
 	t.mu.Lock()
 	if err == nil {
