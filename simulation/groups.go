@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
-
-	"github.com/brokersim/brokersim/metadata"
 )
 
 // A Group is some consumers that share the topic "work" among them, and what they
@@ -69,14 +67,6 @@ func drawGroup(r *rand.Rand, name string) Group {
 		})
 	}
 	return g
-}
-
-// offsetsPlaces are the partitions of __consumer_offsets, in a run that has groups.
-func (p Plan) offsetsPlaces() (all []Place) {
-	for i := range p.OffsetsPartitions {
-		all = append(all, Place{metadata.OffsetsTopic, int32(i)})
-	}
-	return all
 }
 
 // workPlaces are the partitions that groups share.
