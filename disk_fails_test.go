@@ -101,7 +101,7 @@ func registered(t *testing.T, c *brokertest.C, b *brokersim.Broker, after int64)
 func TestReadsThatFail(t *testing.T) {
 	onDisks(t, func(t *testing.T, c *brokertest.C) {
 		l := startSlowLoad(t, c, "orders")
-		time.Sleep(3 * time.Second) // the first records are not in memory any more
+		time.Sleep(15 * time.Second) // until the oldest records are not in memory any more
 		bad := c.Leader("orders", 0)
 		heal := brokersim.FaultsOf(bad).Fail(vfs.OpRead, "*.log", syscall.EIO)
 		n := int(c.Partition("orders", 0).HighWatermark)

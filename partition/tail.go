@@ -22,7 +22,7 @@ type tail struct {
 
 // keptTail is about how much of a busy log stays in its tail: what followers and
 // consumers that keep up are behind.
-const keptTail = 2 << 20
+const keptTail = 512 << 10
 
 // add puts a batch, whose offset is given, behind the others; upTo is the log's end
 // then. Of what is written, up to newest, the oldest is given up. tip.mu is held.
