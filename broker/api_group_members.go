@@ -6,9 +6,10 @@ package broker
 // answer back, see group_relay.go. Answers may take minutes: a join waits for all members. The
 // connection's next request begins meanwhile.
 //
-// A broker that is not the group's says NOT_COORDINATOR. One that does not know yet what is
-// committed relays all the same, unlike Kafka's: who decides is somebody else, and while a new
-// leader waits for its replicas members must not seem to be silent.
+// A broker that is not the group's says NOT_COORDINATOR, one that does not know yet what is
+// committed COORDINATOR_LOAD_IN_PROGRESS: until then the broker before it may let a commit in that
+// survives, and nobody may hear of a newer generation. Heartbeats it relays all the same, unlike
+// Kafka's: while a new leader waits for its replicas, members must not seem to be silent.
 //
 // Left out: authorization. Version 5 of SyncGroup must name the protocol (KIP-559).
 
@@ -80,6 +81,12 @@ func (b *Broker) heartbeatGroup(ctx context.Context, r *wire.Request, req *kmsg.
 // relayed begins to relay a request, and answers when the answer is there. newMemberID is that of
 // a member that has none yet.
 func (b *Broker) relayed(ctx context.Context, r *wire.Request, group string, channel *coordinatorChannel, newMemberID string) wire.Reply {
+	if group == "" {
+		return groupRefusal(r, metadata.ErrInvalidGroupID)
+	}
+	if _, err := b.groups.loaded(ctx, group); err != nil {
+		return groupRefusal(r, err)
+	}
 	return b.relayedOr(ctx, r, group, channel, newMemberID, 0, nil)
 }
 

@@ -118,8 +118,8 @@ func (g *groups) loaded(ctx context.Context, group string) (*groupShard, error) 
 	}
 }
 
-// of returns the shard of a group, which may still be loading: its members may be relayed,
-// their offsets neither shown nor changed. The error is ErrNotCoordinator if this broker is
+// of returns the shard of a group, which may still be loading: it can be told that members
+// live, and nothing else. The error is ErrNotCoordinator if this broker is
 // not the group's.
 func (g *groups) of(group string) (*groupShard, error) {
 	g.mu.Lock()
