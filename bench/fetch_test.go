@@ -134,7 +134,7 @@ func fetchAll(b *testing.B, client *kgo.Client, records int64) (n int64) {
 		require.NoError(b, kerr.ErrorForCode(got.ErrorCode))
 		for batch := range partition.Batches(got.RecordBatches) {
 			*at = batch.NextOffset()
-			n += int64(batch.Size())
+			n += batch.Size()
 		}
 	}
 	return n

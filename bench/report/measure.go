@@ -43,7 +43,7 @@ func measure(runs int, only string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(tmp)
+	defer func() { _ = os.RemoveAll(tmp) }()
 	binaries := map[string]string{}
 	for _, module := range []string{"bench", "bench/peers"} {
 		binary := filepath.Join(tmp, filepath.Base(module)+".test")
