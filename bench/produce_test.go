@@ -76,15 +76,15 @@ func send(b *testing.B, client *kgo.Client, value []byte, records int) {
 // requireOnAll checks that the topic holds so many records, each on rf brokers.
 func requireOnAll(tb testing.TB, c *brokertest.C, rf int, records int64) {
 	var logs, copies int64
-	for _, p := range c.Snapshot().Partitions {
-		c.Must(brokersim.Replicated(p.Topic, p.Partition, p.Replicas[0].LEO))
-	}
-	for _, p := range c.Snapshot().Partitions {
-		logs += p.HighWatermark
-		for _, r := range p.Replicas {
-			copies += r.LEO
+	c.Must(func(s brokersim.Snapshot) (bool, string) {
+		logs, copies = 0, 0
+		for _, p := range s.Partitions {
+			logs += p.HighWatermark
+			for _, r := range p.Replicas {
+				copies += r.LEO
+			}
 		}
-	}
+		return logs == records && copies == records*int64(rf), "every replica to have every record"
+	})
 	require.Equal(tb, records, logs)
-	require.Equal(tb, records*int64(rf), copies)
 }

@@ -38,15 +38,15 @@ func ours(rf int, where string, opts ...brokersim.Option) contender {
 // requireReplicas checks that each record is on as many brokers as it should be.
 func requireReplicas(tb testing.TB, c *brokertest.C, rf int, records int64) {
 	var logs, copies int64
-	for _, p := range c.Snapshot().Partitions {
-		c.Must(brokersim.Replicated(p.Topic, p.Partition, p.HighWatermark))
-	}
-	for _, p := range c.Snapshot().Partitions {
-		logs += p.HighWatermark
-		for _, r := range p.Replicas {
-			copies += r.LEO
+	c.Must(func(s brokersim.Snapshot) (bool, string) {
+		logs, copies = 0, 0
+		for _, p := range s.Partitions {
+			logs += p.HighWatermark
+			for _, r := range p.Replicas {
+				copies += r.LEO
+			}
 		}
-	}
+		return logs == records && copies == records*int64(rf), "every replica to have every record"
+	})
 	require.Equal(tb, records, logs)
-	require.Equal(tb, records*int64(rf), copies)
 }
