@@ -55,6 +55,7 @@ func toldMember(t *testing.T, c *brokertest.C, name string, opts ...kgo.Opt) (st
 // Members come, leave and fall silent, brokers and coordinators die: the group's history, as
 // its members tell it, has no fault, and every record is delivered.
 func TestHistoryOfAGroupThroughDeaths(t *testing.T) {
+	needVirtualClients(t)
 	for _, balancer := range []kgo.GroupBalancer{kgo.RangeBalancer(), kgo.CooperativeStickyBalancer()} {
 		t.Run(balancer.ProtocolName(), func(t *testing.T) {
 			brokertest.Virtual(t, func(t *testing.T) { groupThroughDeaths(t, balancer) })

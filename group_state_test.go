@@ -35,6 +35,7 @@ func poll(t testing.TB, cl *kgo.Client, n int) {
 
 // What a snapshot says of a group, field by field, and what a dump does.
 func TestSnapshotShowsGroups(t *testing.T) {
+	needVirtualClients(t)
 	brokertest.Virtual(t, func(t *testing.T) {
 		c := brokertest.Start(t, brokersim.Topic("orders", 3, 3))
 		require.Empty(t, c.Snapshot().Groups)

@@ -19,6 +19,7 @@ import (
 
 // inGroups runs f in virtual time beside a cluster with a topic of 100 orders.
 func inGroups(t *testing.T, f func(t *testing.T, c *brokertest.C, admin *kadm.Client), opts ...brokersim.Option) {
+	needVirtualClients(t)
 	brokertest.Virtual(t, func(t *testing.T) {
 		c := brokertest.Start(t, append([]brokersim.Option{brokersim.Topic("orders", 3, 3, "min.insync.replicas=2")}, opts...)...)
 		p := client(t, c, kgo.DefaultProduceTopic("orders"), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
@@ -29,6 +30,14 @@ func inGroups(t *testing.T, f func(t *testing.T, c *brokertest.C, admin *kadm.Cl
 		// An idle client looks for brokers that are gone when it asks for metadata.
 		f(t, c, kadm.NewClient(client(t, c, kgo.MetadataMaxAge(time.Second))))
 	})
+}
+
+// needVirtualClients skips a test whose members of groups live in virtual time.
+func needVirtualClients(t testing.TB) {
+	t.Helper()
+	if !virtualClients {
+		t.Skip("kgo's members hold a mutex across waits, which stops virtual time, unless they are built with -tags synctests")
+	}
 }
 
 // worker is a member of the group "billing" that commits when it is told to.

@@ -83,6 +83,7 @@ func join(t *testing.T, client *kgo.Client) *kmsg.JoinGroupResponse {
 	require.Zero(t, resp.ErrorCode)
 	sync := kmsg.NewPtrSyncGroupRequest()
 	sync.Group, sync.MemberID, sync.Generation = "billing", resp.MemberID, resp.Generation
+	sync.ProtocolType, sync.Protocol = resp.ProtocolType, resp.Protocol
 	synced, err := sync.RequestWith(t.Context(), client)
 	require.NoError(t, err)
 	require.Zero(t, synced.ErrorCode)

@@ -1,0 +1,5 @@
+//go:build !synctests
+
+package brokersim_test
+
+const virtualClients = false
