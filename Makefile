@@ -18,11 +18,11 @@ test: ## all tests, under two minutes
 
 .PHONY: race
 race: ## all tests under the race detector
-	$(GO) test -race -tags $(TAGS) ./...
+	$(GO) test -race -tags $(TAGS) -timeout 40m ./...
 
 .PHONY: disks
 disks: ## the cluster's tests with real files in every case that has a disk
-	BROKERSIM_FILES=1 $(GO) test -tags $(TAGS) -count=1 .
+	BROKERSIM_FILES=1 $(GO) test -tags $(TAGS) -count=1 -timeout 30m .
 
 .PHONY: often
 often: ## what depends on timing, a hundred times over
