@@ -57,8 +57,8 @@ func (b *Broker) leaveGroup(ctx context.Context, r *wire.Request, req *kmsg.Leav
 const heartbeatPatience = 100 * time.Millisecond
 
 // heartbeatGroup answers by what is replayed here if the active coordinator cannot be asked for a
-// moment, so that nothing stands still while the next one is elected. No sign of life is
-// lost: it is told on, and whoever takes over gives every member a full session.
+// moment, so that nothing stands still while the next one is elected. The sign of life is
+// told on, and whoever takes over gives every member a full session.
 func (b *Broker) heartbeatGroup(ctx context.Context, r *wire.Request, req *kmsg.HeartbeatRequest) wire.Reply {
 	return b.relayedOr(ctx, r, req.Group, b.groups.beats, "", heartbeatPatience, func() (kmsg.Response, error) {
 		beat := consumergroup.Heartbeat{MemberID: req.MemberID, Generation: req.Generation}
