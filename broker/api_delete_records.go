@@ -96,7 +96,7 @@ func deletionsOf(req *kmsg.DeleteRecordsRequest) []deletion {
 func (b *Broker) deleteLocally(ctx context.Context, im *metadata.Image, d *deletion) {
 	d.replica, _, d.err = b.hosted(im, byName(d.topic), d.partition)
 	switch {
-	case internalTopic(d.topic) && !errors.Is(d.err, metadata.ErrUnknownTopicOrPartition):
+	case metadata.InternalTopic(d.topic) && !errors.Is(d.err, metadata.ErrUnknownTopicOrPartition):
 		d.err = fmt.Errorf("%w: %s is the cluster's own", metadata.ErrInvalidTopic, d.topic)
 	case d.err == nil:
 		d.deleted, d.err = d.replica.DeleteRecords(ctx, d.offset)

@@ -172,14 +172,14 @@ func (d *describer) absent(ref topicRef, err error) kmsg.MetadataResponseTopic {
 	if !ref.byID {
 		topic.Topic = &ref.name
 	}
-	topic.IsInternal = internalTopic(ref.name)
+	topic.IsInternal = metadata.InternalTopic(ref.name)
 	topic.Partitions = []kmsg.MetadataResponseTopicPartition{}
 	return topic
 }
 
 func (d *describer) topic(t *metadata.Topic) kmsg.MetadataResponseTopic {
 	topic := kmsg.NewMetadataResponseTopic()
-	topic.Topic, topic.TopicID, topic.IsInternal = &t.Name, t.ID, internalTopic(t.Name)
+	topic.Topic, topic.TopicID, topic.IsInternal = &t.Name, t.ID, metadata.InternalTopic(t.Name)
 	if d.operations {
 		topic.AuthorizedOperations = topicOperations
 	}
@@ -203,9 +203,4 @@ func (d *describer) partition(n int32, p *metadata.Partition) kmsg.MetadataRespo
 		a.Leader, a.ErrorCode = metadata.NoLeader, kerr.LeaderNotAvailable.Code
 	}
 	return a
-}
-
-// internalTopic reports whether the cluster keeps a topic for itself.
-func internalTopic(name string) bool {
-	return name == metadata.OffsetsTopic || name == "__transaction_state"
 }

@@ -127,7 +127,7 @@ func (b *Broker) appendAll(ctx context.Context, req *kmsg.ProduceRequest) (resul
 		for _, p := range t.Partitions {
 			one := produced{ref: ref, partition: p.Partition}
 			one.replica, one.tp, one.err = b.hosted(im, ref, p.Partition)
-			if one.err == nil && internalTopic(one.replica.Topic()) {
+			if one.err == nil && metadata.InternalTopic(one.replica.Topic()) {
 				one.err = fmt.Errorf("%w: %s is the cluster's own", metadata.ErrInvalidTopic, one.replica.Topic())
 			}
 			if one.err == nil {
