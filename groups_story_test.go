@@ -196,6 +196,20 @@ func (h *hand) sync(to *brokersim.Broker) error {
 	return kerr.ErrorForCode(answer.(*kmsg.SyncGroupResponse).ErrorCode)
 }
 
+// leave says that the member is none any more.
+func (h *hand) leave(to *brokersim.Broker) error {
+	req := kmsg.NewPtrLeaveGroupRequest()
+	req.Group = "billing"
+	m := kmsg.NewLeaveGroupRequestMember()
+	m.MemberID, m.InstanceID = h.id, h.instance
+	req.Members = append(req.Members, m)
+	answer, err := h.ask(to, req)
+	if err != nil {
+		return err
+	}
+	return kerr.ErrorForCode(answer.(*kmsg.LeaveGroupResponse).ErrorCode)
+}
+
 func (h *hand) heartbeat(to *brokersim.Broker) error {
 	req := kmsg.NewPtrHeartbeatRequest()
 	req.Group, req.MemberID, req.InstanceID, req.Generation = "billing", h.id, h.instance, h.generation

@@ -21,7 +21,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/brokersim/brokersim/consumergroup"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/wire"
 )
@@ -61,16 +60,11 @@ const heartbeatPatience = 100 * time.Millisecond
 // told on, and whoever takes over gives every member a full session.
 func (b *Broker) heartbeatGroup(ctx context.Context, r *wire.Request, req *kmsg.HeartbeatRequest) wire.Reply {
 	return b.relayedOr(ctx, r, req.Group, b.groups.beats, "", heartbeatPatience, func() (kmsg.Response, error) {
-		beat := consumergroup.Heartbeat{MemberID: req.MemberID, Generation: req.Generation}
-		if req.InstanceID != nil {
-			beat.Instance = *req.InstanceID
-		}
-		f, err := consumergroup.FactsAt(b.image(), req.Group)
+		shard, err := b.groups.of(req.Group)
 		if err == nil {
-			err = consumergroup.CheckHeartbeat(f, beat)
+			err = shard.answerHeartbeat(req)
 		}
-		shard, lost := b.groups.of(req.Group)
-		if err = errors.Join(err, lost); err != nil {
+		if err != nil {
 			return nil, err
 		}
 		b.groups.alive.note(sign{member{req.Group, req.MemberID}, shard, req.InstanceID, req.Generation}, 0, time.Now())
@@ -110,8 +104,9 @@ func (b *Broker) relayedOr(ctx context.Context, r *wire.Request, group string, c
 				resp, err = otherwise()
 			}
 			if err != nil {
-				return groupError(r.Body, err)
+				resp = groupError(r.Body, err)
 			}
+			shard.told(r.Body, resp)
 			return resp
 		})
 	}()

@@ -89,15 +89,19 @@ func (b *Broker) commit(ctx context.Context, req *kmsg.OffsetCommitRequest, reco
 	if req.InstanceID != nil {
 		who.Instance = *req.InstanceID
 	}
+	m := member{req.Group, req.MemberID}
 	var session time.Duration
 	pending, err := shard.write(ctx, req.Group, func(f consumergroup.Facts, _ *offsets.Table) ([]offsets.Record, error) {
 		session = consumergroup.SessionTimeout(f, req.MemberID)
-		return records, consumergroup.CheckCommit(f, who)
+		err := consumergroup.CheckCommit(f, who)
+		if grace := consumergroup.Grace(f, req.MemberID); err == nil && grace > 0 {
+			shard.promises.make(m, req.InstanceID, req.Generation, time.Now().Add(grace))
+		}
+		return records, err
 	})
 	switch {
 	case err == nil && session > 0:
-		s := sign{member{req.Group, req.MemberID}, shard, req.InstanceID, req.Generation}
-		b.groups.alive.note(s, session, time.Now())
+		b.groups.alive.note(sign{m, shard, req.InstanceID, req.Generation}, session, time.Now())
 	case errors.Is(err, metadata.ErrGroupIDNotFound) && req.Version < 9:
 		err = fmt.Errorf("%w: %w", metadata.ErrIllegalGeneration, err)
 	}

@@ -2,6 +2,8 @@ package broker
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,9 +19,9 @@ type keepAlive struct {
 	send func(context.Context, sign) error
 	wake chan struct{} // one slot
 
-	mu    sync.Mutex // a leaf
-	told  map[member]time.Time
-	queue []sign
+	mu      sync.Mutex // a leaf
+	told    map[member]time.Time
+	waiting map[member]sign // not told yet
 }
 
 type member struct{ group, id string }
@@ -41,7 +43,7 @@ const tellAtMost = time.Second
 const maxTold = 10_000
 
 func newKeepAlive(send func(context.Context, sign) error) *keepAlive {
-	return &keepAlive{send: send, wake: make(chan struct{}, 1), told: map[member]time.Time{}}
+	return &keepAlive{send: send, wake: make(chan struct{}, 1), told: map[member]time.Time{}, waiting: map[member]sign{}}
 }
 
 // note takes a sign of life of a member whose session has that length; 0 if it is to be told
@@ -61,14 +63,19 @@ func (k *keepAlive) note(s sign, session time.Duration, now time.Time) {
 		}
 	}
 	k.told[s.member] = now
-	k.queue = append(k.queue, s)
+	k.waiting[s.member] = s
 	select {
 	case k.wake <- struct{}{}:
 	default:
 	}
 }
 
-// run tells until ctx ends.
+// tellAgain is how soon the coordinator is told again what it did not take.
+const tellAgain = 50 * time.Millisecond
+
+// run tells until ctx ends. What the active coordinator does not take, since there is none or it cannot
+// be reached, it is told again, as long as this broker is the group's: the next one gives
+// every member a full session, but the same one may just have been out of reach.
 func (k *keepAlive) run(ctx context.Context) error {
 	for {
 		select {
@@ -76,16 +83,32 @@ func (k *keepAlive) run(ctx context.Context) error {
 			return context.Cause(ctx)
 		case <-k.wake:
 		}
-		k.mu.Lock()
-		queue := k.queue
-		k.queue = nil
-		k.mu.Unlock()
-		for _, s := range queue {
-			if k.send(ctx, s) != nil {
-				break // nobody listens: the others' signs would not be heard either
+		for k.tell(ctx) != nil {
+			if err := sleep(ctx, tellAgain); err != nil {
+				return err
 			}
 		}
 	}
+}
+
+// tell tells all that waits. It ends with the first sign that nobody takes: the others would not
+// be heard either.
+func (k *keepAlive) tell(ctx context.Context) error {
+	k.mu.Lock()
+	waiting := slices.Collect(maps.Values(k.waiting))
+	k.mu.Unlock()
+	for _, s := range waiting {
+		err := k.send(ctx, s)
+		if err != nil && s.shard.ctx.Err() == nil {
+			return err
+		}
+		k.mu.Lock()
+		if k.waiting[s.member] == s {
+			delete(k.waiting, s.member)
+		}
+		k.mu.Unlock()
+	}
+	return nil
 }
 
 // beat sends a heartbeat for a member. What the answer says is nobody's business.

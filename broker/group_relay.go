@@ -40,7 +40,7 @@ func hostOf(addr net.Addr) string {
 }
 
 // do has the active coordinator answer req. The answer is passed on once this broker has
-// replayed what it shows, and still leads. It tries until ctx or the leadership ends; the
+// replayed what it shows, still leads, and breaks no promise. It tries until ctx or the leadership ends; the
 // request may have been carried out then.
 func (r relay) do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -48,6 +48,7 @@ func (r relay) do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) 
 	if guard.LeadsBeforeAnswer.Holds() {
 		defer context.AfterFunc(r.shard.ctx, cancel)()
 	}
+	r.shard.heardOf(req)
 	env := kmsg.NewPtrEnvelopeRequest()
 	env.RequestData = wire.AppendRequest(nil, wire.Header{ClientID: r.client}, req)[4:]
 	wire.PutRelay(env, r.Relay)
@@ -69,6 +70,12 @@ func (r relay) do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) 
 	}
 	if err := r.shard.settled(ctx); err != nil {
 		return nil, err
+	}
+	if sync, ok := answer.(*kmsg.SyncGroupResponse); ok && sync.ErrorCode == 0 {
+		r.shard.keepWord(ctx, req.(*kmsg.SyncGroupRequest))
+		if r.shard.ctx.Err() != nil && guard.LeadsBeforeAnswer.Holds() {
+			return nil, r.shard.over()
+		}
 	}
 	return answer, nil
 }

@@ -30,6 +30,7 @@ type groupShard struct {
 	ctx       context.Context // ends with the leadership, and with the broker
 	end       context.CancelFunc
 	loaded    chan struct{} // closed once all is known that is committed
+	promises  *promises
 
 	slot  chan struct{}
 	facts map[string]knownGroup // with the slot
@@ -47,7 +48,7 @@ type knownGroup struct {
 func newGroupShard(g *groups, partition, epoch int32, r *replication.Replica) *groupShard {
 	s := &groupShard{
 		groups: g, partition: partition, epoch: epoch, replica: r,
-		loaded: make(chan struct{}), slot: make(chan struct{}, 1), facts: map[string]knownGroup{},
+		loaded: make(chan struct{}), promises: newPromises(), slot: make(chan struct{}, 1), facts: map[string]knownGroup{},
 	}
 	s.ctx, s.end = context.WithCancel(g.ctx)
 	return s

@@ -17,6 +17,8 @@ type Facts interface {
 	Type() string
 	// sessionTimeout is that of a member, 0 of who is none.
 	sessionTimeout(member string) time.Duration
+	grace(member string) time.Duration
+	rejoined(member string) bool
 	checkCommit(Commit) error
 	checkHeartbeat(Heartbeat) error
 	checkDelete() error
@@ -227,6 +229,34 @@ func SessionTimeout(f Facts, member string) time.Duration {
 		return 0
 	}
 	return f.sessionTimeout(member)
+}
+
+// Grace is how long a member may count on what it owns after the group's broker has taken a sign of
+// life of it: for its session, or for the time to rejoin if that is shorter, as a rebalance may have
+// begun that the facts do not show yet. 0 of who is none, and while the group rebalances:
+// then its members are told to rejoin.
+func Grace(f Facts, member string) time.Duration {
+	if f == nil {
+		return 0
+	}
+	return f.grace(member)
+}
+
+func (f *ClassicFacts) grace(member string) time.Duration {
+	i := f.find(member)
+	if i < 0 || f.State == PreparingRebalance {
+		return 0
+	}
+	return min(f.Members[i].SessionTimeout, f.Members[i].RebalanceTimeout)
+}
+
+// Rejoined reports whether a member certainly knows of the generation that the group is in: a
+// dynamic one is in it because it has joined it. A static one may be in it without knowing.
+func Rejoined(f Facts, member string) bool { return f != nil && f.rejoined(member) }
+
+func (f *ClassicFacts) rejoined(member string) bool {
+	i := f.find(member)
+	return i >= 0 && f.Members[i].Instance == "" && f.State != PreparingRebalance
 }
 
 func (f *ClassicFacts) whole() Fact { return Formed{*f} }

@@ -18,7 +18,7 @@ func (r *run) member(ctx, stop context.Context, g *crowd, i int) {
 	rng := rand.New(rand.NewPCG(r.plan.Seed, uint64(len(g.Name))*1000+uint64(g.number)*100+uint64(i)))
 	for life := 0; g.enter(stop); life++ {
 		m := &member{run: r, group: g, Member: g.Members[i], rng: rand.New(rand.NewPCG(rng.Uint64(), 7))}
-		m.owner = Owner{Group: g.Name, Name: fmt.Sprintf("%s/m%d.%d", g.Name, i, life), Grace: min(g.Session, g.Rebalance)}
+		m.owner = Owner{Group: g.Name, Name: fmt.Sprintf("%s/m%d.%d", g.Name, i, life), Session: g.Session, Rebalance: g.Rebalance}
 		if m.Static {
 			m.owner.Instance = fmt.Sprint("static", i)
 		}
@@ -193,7 +193,7 @@ func (m *member) asks(key int16) {
 // answered is told what the group says. Only who is a member is heard.
 func (m *member) answered(_, code int16, sent time.Time) {
 	if code == 0 || code == kerr.RebalanceInProgress.Code {
-		m.run.history.Heard(m.owner, sent)
+		m.run.history.Heard(m.owner, sent, code == 0)
 	}
 }
 

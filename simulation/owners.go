@@ -12,16 +12,30 @@ import (
 type Owner struct {
 	Group, Name string
 	Instance    string // "": a dynamic member
-	// Grace is how long the group waits for a member that it does not hear, at least: its
-	// session, or the time to rejoin if that is shorter.
-	Grace time.Duration
+	// Session is how long the group waits for a member that it does not hear, and Rebalance how
+	// long for one to rejoin that it has told to.
+	Session, Rebalance time.Duration
 }
 
-// owners is who believes to own what. A member that was not heard for its Grace may
-// believe what it likes: what keeps it from harm is that its commits are refused.
+// owners is who believes to own what. A member that has been silent for its session, or has not
+// rejoined in time, may believe what it likes: what keeps it from harm is that its commits are refused.
 type owners struct {
 	now   map[claim]map[string]belief // by the name of who believes
-	heard map[string]time.Time        // when the newest request was sent that it has an answer to
+	heard map[string]hearing
+}
+
+// hearing is when a member was heard by the group: when the newest request was sent that it has an
+// answer to as a member, and the newest one whose answer was that nothing changes. Later than that
+// a rebalance may have begun.
+type hearing struct{ last, calm time.Time }
+
+// until is how long a member may count on what it owns.
+func (h hearing) until(o Owner) time.Time {
+	session, rejoin := h.last.Add(o.Session), h.calm.Add(o.Rebalance)
+	if rejoin.Before(session) {
+		return rejoin
+	}
+	return session
 }
 
 type claim struct {
@@ -58,13 +72,14 @@ func (h *History) Assigned(o Owner, generation int32, places []Place, now time.T
 }
 
 // apart checks that another one who owns the same place has had to take it for lost.
-func apart(c claim, o Owner, other belief, heard, now time.Time) error {
+func apart(c claim, o Owner, other belief, heard hearing, now time.Time) error {
 	replaced := o.Instance != "" && o.Instance == other.owner.Instance // its next process
-	if o.Name == other.owner.Name || replaced || now.Sub(heard) >= other.owner.Grace {
+	left := heard.until(other.owner).Sub(now)
+	if o.Name == other.owner.Name || replaced || left <= 0 {
 		return nil
 	}
-	return fmt.Errorf("two owners: %s of %s is given %v, which %s has since %v; it was heard %v ago and may count on %v",
-		o.Name, c.group, c.place, other.owner.Name, now.Sub(other.since), now.Sub(heard), other.owner.Grace)
+	return fmt.Errorf("two owners: %s of %s is given %v, which %s has since %v; it was heard %v ago, was not told to rejoin %v ago, and may count on %v more",
+		o.Name, c.group, c.place, other.owner.Name, now.Sub(other.since), now.Sub(heard.last), now.Sub(heard.calm), left)
 }
 
 // Released notes that a member no longer believes to own some places.
@@ -87,16 +102,22 @@ func (h *History) Ended(o Owner) {
 	}
 }
 
-// Heard notes that a member has the answer to a request that it sent at a time.
-func (h *History) Heard(o Owner, sent time.Time) {
+// Heard notes that a member has the answer to a request that it sent at a time. calm: the answer does
+// not tell it to rejoin.
+func (h *History) Heard(o Owner, sent time.Time, calm bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.owners.heard == nil {
-		h.owners.heard = map[string]time.Time{}
+		h.owners.heard = map[string]hearing{}
 	}
-	if h.owners.heard[o.Name].Before(sent) {
-		h.owners.heard[o.Name] = sent
+	at := h.owners.heard[o.Name]
+	if at.last.Before(sent) {
+		at.last = sent
 	}
+	if calm && at.calm.Before(sent) {
+		at.calm = sent
+	}
+	h.owners.heard[o.Name] = at
 }
 
 // checkRoll judges what one look at a Stable group shows: who was given what.

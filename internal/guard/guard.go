@@ -105,6 +105,9 @@ const (
 	MembersOnly Guard = 38
 	// RelayedByLeader: the coordinator hears only who leads the group's partition, in that epoch.
 	RelayedByLeader Guard = 39
+	// PromiseKept: whom the group's broker has told by itself that it is a member owns what it owns for
+	// its session: no assignment of a later generation is passed on before.
+	PromiseKept Guard = 40
 )
 
 // The numbers of rules that cannot be taken away yet: nothing asks these guards.
@@ -161,6 +164,7 @@ var names = [...]string{
 	AppendInEpoch:         "append in one leader epoch",
 	MembersOnly:           "member of a commit",
 	RelayedByLeader:       "relayed by the leader",
+	PromiseKept:           "a promise to a member is kept",
 }
 
 // removed has a bit for each guard that does not hold.

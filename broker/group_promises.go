@@ -1,0 +1,171 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/brokersim/brokersim/consumergroup"
+	"github.com/brokersim/brokersim/internal/guard"
+	"github.com/brokersim/brokersim/metadata"
+	"github.com/brokersim/brokersim/wire"
+)
+
+// promises are what the group's broker has told members by itself: that they are members still. It
+// says so when it takes a commit, and when it answers a heartbeat while the active coordinator does
+// not. The coordinator may hear of it late or never, and remove such a member by then. So no
+// assignment of a later generation is passed on before the promise is over: the member has
+// been silent for its grace since, or says itself that it knows better.
+type promises struct {
+	mu      sync.Mutex // a leaf
+	made    map[member]promise
+	settled chan struct{} // closed, and made anew, when a promise was taken back
+}
+
+type promise struct {
+	generation int32
+	instance   string
+	until      time.Time
+}
+
+// maxPromises is how many are kept before those are dropped that are over.
+const maxPromises = 10_000
+
+func newPromises() *promises {
+	return &promises{made: map[member]promise{}, settled: make(chan struct{})}
+}
+
+// make promises a member of a generation that it may count on what it owns until then.
+func (p *promises) make(m member, instance *string, generation int32, until time.Time) {
+	q := promise{generation: generation, until: until}
+	if instance != nil {
+		q.instance = *instance
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.made) >= maxPromises {
+		for m, old := range p.made {
+			if time.Until(old.until) <= 0 {
+				delete(p.made, m)
+			}
+		}
+	}
+	p.made[m] = q
+}
+
+// release takes back what the member was promised, and what another process was under the same instance.
+func (p *promises) release(m member, instance *string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := len(p.made)
+	delete(p.made, m)
+	if instance != nil {
+		for old, q := range p.made {
+			if old.group == m.group && q.instance == *instance {
+				delete(p.made, old)
+			}
+		}
+	}
+	if len(p.made) < before {
+		close(p.settled)
+		p.settled = make(chan struct{})
+	}
+}
+
+// open returns until when promises bind that were made to others in generations before. settled
+// is closed if that changes.
+func (p *promises) open(who member, generation int32, rejoined func(id string) bool, now time.Time) (until time.Time, settled <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for m, q := range p.made {
+		if m.group == who.group && m.id != who.id && q.generation < generation && q.until.After(now) && q.until.After(until) && !rejoined(m.id) {
+			until = q.until
+		}
+	}
+	return until, p.settled
+}
+
+// answerHeartbeat answers a heartbeat by what is replayed here. Who may go on is promised so.
+func (s *groupShard) answerHeartbeat(req *kmsg.HeartbeatRequest) error {
+	beat := consumergroup.Heartbeat{MemberID: req.MemberID, Generation: req.Generation}
+	if req.InstanceID != nil {
+		beat.Instance = *req.InstanceID
+	}
+	for {
+		im := s.groups.images.published.Load()
+		f, err := consumergroup.FactsAt(im, req.Group)
+		if err != nil {
+			return err
+		}
+		if err := consumergroup.CheckHeartbeat(f, beat); err != nil {
+			return err
+		}
+		s.promises.make(member{req.Group, req.MemberID}, req.InstanceID, req.Generation, time.Now().Add(consumergroup.Grace(f, req.MemberID)))
+		if s.groups.images.published.Load() == im {
+			return nil // whoever is told of newer facts finds the promise
+		}
+	}
+}
+
+// told takes back what was promised to a member that is told, by the answer to its heartbeat, that it is
+// none any more.
+func (s *groupShard) told(req kmsg.Request, answer kmsg.Response) {
+	beat, ok := req.(*kmsg.HeartbeatRequest)
+	if !ok {
+		return
+	}
+	err := wire.Err(answer.(*kmsg.HeartbeatResponse).ErrorCode)
+	for _, out := range []error{metadata.ErrUnknownMemberID, metadata.ErrIllegalGeneration, metadata.ErrFencedInstanceID} {
+		if errors.Is(err, out) {
+			s.promises.release(member{beat.Group, beat.MemberID}, nil)
+		}
+	}
+}
+
+// heardOf takes back promises to who shows by what it asks that it knows of the next generation, or
+// that it goes.
+func (s *groupShard) heardOf(req kmsg.Request) {
+	switch req := req.(type) {
+	case *kmsg.JoinGroupRequest:
+		s.promises.release(member{req.Group, req.MemberID}, req.InstanceID)
+	case *kmsg.SyncGroupRequest:
+		s.promises.release(member{req.Group, req.MemberID}, req.InstanceID)
+	case *kmsg.LeaveGroupRequest:
+		s.promises.release(member{req.Group, req.MemberID}, nil)
+		for _, m := range req.Members {
+			s.promises.release(member{req.Group, m.MemberID}, m.InstanceID)
+		}
+	}
+}
+
+// keepWord returns once no promise binds that an assignment of this generation would break, or when
+// ctx ends. The member that waits for its assignment meanwhile is not silent.
+func (s *groupShard) keepWord(ctx context.Context, req *kmsg.SyncGroupRequest) {
+	who := member{req.Group, req.MemberID}
+	for guard.PromiseKept.Holds() {
+		now := time.Now()
+		f, err := consumergroup.FactsAt(s.groups.images.published.Load(), req.Group)
+		if err != nil {
+			return // the next commit says so
+		}
+		until, settled := s.promises.open(who, req.Generation, func(id string) bool { return consumergroup.Rejoined(f, id) }, now)
+		if until.IsZero() {
+			return
+		}
+		session := consumergroup.SessionTimeout(f, req.MemberID)
+		s.groups.alive.note(sign{who, s, req.InstanceID, req.Generation}, session, now)
+		timer := time.NewTimer(min(until.Sub(now), max(session/4, time.Millisecond)))
+		select {
+		case <-timer.C:
+		case <-settled:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}

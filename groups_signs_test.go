@@ -1,0 +1,89 @@
+package brokersim_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/brokersim/brokersim"
+	"github.com/brokersim/brokersim/brokertest"
+	"github.com/brokersim/brokersim/internal/guard"
+)
+
+// holdRelays keeps what a broker passes on to the coordinator on its way; its heartbeats arrive.
+func (s *groupStory) holdRelays(b *brokersim.Broker) (release func()) {
+	var all []func()
+	for _, n := range s.c.Coordinator().Nodes() {
+		all = append(all, brokersim.HoldRequests(s.c.Cluster, brokersim.B(b.ID()), brokersim.Q(n.ID()), kmsg.Envelope.Int16()))
+	}
+	return func() {
+		for _, release := range all {
+			release()
+		}
+	}
+}
+
+// The group's broker answers a heartbeat, or takes a commit, and the coordinator does not hear of it: it
+// removes the member when its session is over, and somebody else joins. The member may count on what
+// it owns until it has heard nothing for its session.
+func TestWhoIsToldThatItIsAMemberOwnsWhatItOwns(t *testing.T) {
+	for _, by := range []struct {
+		name string
+		sign func(s *groupStory, a *hand) error
+	}{
+		{"a heartbeat", func(s *groupStory, a *hand) error { return a.heartbeat(s.home) }},
+		{"a commit", func(s *groupStory, a *hand) error { return a.commit(s.home, a.generation, 6) }},
+	} {
+		t.Run(by.name, func(t *testing.T) {
+			killed(t, guard.PromiseKept, func(s *groupStory) string {
+				a, b := s.hand(), s.hand()
+				a.session = 500 * time.Millisecond
+				a.works(s.home, 5)
+				require.NoError(s.t, a.heartbeat(s.home))
+				release := s.holdRelays(s.home)
+				time.Sleep(350 * time.Millisecond)
+				s.ruleEnds()
+				told := time.Now()
+				require.NoError(s.t, by.sign(s, a))
+				time.Sleep(time.Until(told.Add(400 * time.Millisecond)))
+				release()
+				require.NoError(s.t, patiently(func() error { return b.join(s.home) }))
+				require.NoError(s.t, b.sync(s.home))
+				if early := a.session - time.Since(told); early > 0 {
+					return fmt.Sprintf("generation %d is assigned %v before a member of generation 1 can know that it is none", b.generation, early)
+				}
+				require.ErrorContains(s.t, a.heartbeat(s.home), "UNKNOWN_MEMBER_ID")
+				return ""
+			})
+		})
+	}
+}
+
+// Who has left, or joins again, needs no promise: nobody waits for it.
+func TestAPromiseEndsWithWhatItsMemberSays(t *testing.T) {
+	brokertest.Virtual(t, func(t *testing.T) {
+		s := newGroupStory(t)
+		a, b := s.hand(), s.hand()
+		a.rebalance = time.Minute
+		b.rebalance = time.Minute
+		a.works(s.home, 5)
+		joined := b.joins(s.home)
+		time.Sleep(10 * time.Millisecond)
+		require.NoError(s.t, a.commit(s.home, a.generation, 6), "a commit before it rejoins")
+		began := time.Now()
+		require.NoError(s.t, a.join(s.home))
+		require.NoError(s.t, <-joined)
+		synced := make(chan error, 1)
+		go func() { synced <- b.sync(s.home) }()
+		require.NoError(s.t, a.sync(s.home))
+		require.NoError(s.t, <-synced)
+		require.NoError(s.t, a.commit(s.home, a.generation, 7))
+		require.NoError(s.t, a.leave(s.home))
+		require.NoError(s.t, b.join(s.home))
+		require.NoError(s.t, b.sync(s.home))
+		require.Less(s.t, time.Since(began), 100*time.Millisecond)
+	})
+}
