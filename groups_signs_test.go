@@ -11,7 +11,17 @@ import (
 	"github.com/brokersim/brokersim"
 	"github.com/brokersim/brokersim/brokertest"
 	"github.com/brokersim/brokersim/internal/guard"
+	"github.com/brokersim/brokersim/metadata"
 )
+
+// cutFromCoordinators keeps a broker and all coordinator nodes apart.
+func (s *groupStory) cutFromCoordinators(b *brokersim.Broker) *brokersim.Fault {
+	var nodes []brokersim.End
+	for _, n := range s.c.Coordinator().Nodes() {
+		nodes = append(nodes, brokersim.Q(n.ID()))
+	}
+	return s.c.Net().Cut([]brokersim.End{brokersim.B(b.ID())}, nodes)
+}
 
 // holdRelays keeps what a broker passes on to the coordinator on its way; its heartbeats arrive.
 func (s *groupStory) holdRelays(b *brokersim.Broker) (release func()) {
@@ -86,4 +96,35 @@ func TestAPromiseEndsWithWhatItsMemberSays(t *testing.T) {
 		require.NoError(s.t, b.sync(s.home))
 		require.Less(s.t, time.Since(began), 100*time.Millisecond)
 	})
+}
+
+// The group's broker is cut off, but not from the clients, and fenced. It does not know, and must not
+// go on to tell a member that it is one: another broker is the group's, and the member silent there.
+func TestABrokerThatIsCutOffSpeaksForNobody(t *testing.T) {
+	killed(t, guard.OwnSession, func(s *groupStory) string {
+		a, b := s.hand(), s.hand()
+		a.session = 2 * time.Second
+		a.works(s.home, 5)
+		s.ruleEnds()
+		apart, alone := s.cutFromCoordinators(s.home), s.cutOff(s.home)
+		var told time.Time
+		for range 50 {
+			sent := time.Now()
+			if a.heartbeat(s.home) == nil {
+				told = sent
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		next := s.c.Leader(metadata.OffsetsTopic, 0)
+		require.NotEqual(s.t, s.home.ID(), next.ID())
+		require.NoError(s.t, patiently(func() error { return b.join(next) }))
+		require.NoError(s.t, b.sync(next))
+		early := a.session - time.Since(told)
+		apart.Heal()
+		alone.Heal()
+		if early > 0 {
+			return fmt.Sprintf("generation %d is assigned %v before a member of generation 1 can know that it is none", b.generation, early)
+		}
+		return ""
+	}, brokersim.BrokerConfig("broker.session.timeout.ms=1000"))
 }

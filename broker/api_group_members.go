@@ -57,14 +57,16 @@ const heartbeatPatience = 100 * time.Millisecond
 
 // heartbeatGroup answers by what is replayed here if the active coordinator cannot be asked for a
 // moment, so that nothing stands still while the next one is elected. The sign of life is
-// told on, and whoever takes over gives every member a full session.
+// told on, and whoever takes over gives every member a full session. But a broker that nobody may have
+// heard for its own session says COORDINATOR_NOT_AVAILABLE: there may be another broker of the group by now, and
+// members that look for it.
 func (b *Broker) heartbeatGroup(ctx context.Context, r *wire.Request, req *kmsg.HeartbeatRequest) wire.Reply {
 	return b.relayedOr(ctx, r, req.Group, b.groups.beats, "", heartbeatPatience, func() (kmsg.Response, error) {
 		shard, err := b.groups.of(req.Group)
-		if err == nil {
-			err = shard.answerHeartbeat(req)
-		}
 		if err != nil {
+			return nil, err
+		}
+		if err := shard.answerHeartbeat(req, b.groups.beats.quorum.standing().Add(b.cfg.Config.SessionTimeout)); err != nil {
 			return nil, err
 		}
 		b.groups.alive.note(sign{member{req.Group, req.MemberID}, shard, req.InstanceID, req.Generation}, 0, time.Now())

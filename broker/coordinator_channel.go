@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -27,6 +28,7 @@ type quorum struct {
 	era    context.Context // ends when active changes, or does not answer
 	end    context.CancelFunc
 	silent []time.Time // until when a node that did not answer is on probation
+	stood  time.Time   // see standing
 }
 
 func newQuorum(addrs []string) *quorum {
@@ -89,6 +91,24 @@ func (q *quorum) next(tried []bool, now time.Time) (node int, probation, ok bool
 	return last, spoken, last >= 0
 }
 
+// stand notes that at a time nobody could take this broker for silent: it sent a heartbeat then that was
+// answered, or nobody was the active coordinator.
+func (q *quorum) stand(at time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if at.After(q.stood) {
+		q.stood = at
+	}
+}
+
+// standing is the newest time at which this broker was not silent for all that it knows. Its session,
+// and those of its groups' members with another broker, last longer than that.
+func (q *quorum) standing() time.Time {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.stood
+}
+
 // A coordinatorChannel carries requests to the active coordinator, whichever
 // node that is. It has one connection to each node, made when first needed, and
 // begins no goroutine but those of wire.Client. Do may be called concurrently.
@@ -125,6 +145,7 @@ func (c *coordinatorChannel) Do(ctx context.Context, req kmsg.Request) (kmsg.Res
 	var last error
 	for {
 		tried := make([]bool, len(c.quorum.addrs))
+		began, gone := time.Now(), 0
 		for {
 			node, probation, ok := c.quorum.next(tried, time.Now())
 			if !ok {
@@ -144,6 +165,12 @@ func (c *coordinatorChannel) Do(ctx context.Context, req kmsg.Request) (kmsg.Res
 				break
 			}
 			last = err
+			if errors.Is(err, syscall.ECONNREFUSED) {
+				gone++
+			}
+		}
+		if 2*gone > len(tried) {
+			c.quorum.stand(began) // the others are no majority
 		}
 		if err := c.rest(ctx); err != nil {
 			return nil, unreachable(err, last)

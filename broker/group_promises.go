@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -88,13 +89,18 @@ func (p *promises) open(who member, generation int32, rejoined func(id string) b
 	return until, p.settled
 }
 
-// answerHeartbeat answers a heartbeat by what is replayed here. Who may go on is promised so.
-func (s *groupShard) answerHeartbeat(req *kmsg.HeartbeatRequest) error {
+// answerHeartbeat answers a heartbeat by what is replayed here, as long as no other broker can be the
+// group's. Who may go on is promised so.
+func (s *groupShard) answerHeartbeat(req *kmsg.HeartbeatRequest, until time.Time) error {
 	beat := consumergroup.Heartbeat{MemberID: req.MemberID, Generation: req.Generation}
 	if req.InstanceID != nil {
 		beat.Instance = *req.InstanceID
 	}
 	for {
+		now := time.Now()
+		if !now.Before(until) && guard.OwnSession.Holds() {
+			return fmt.Errorf("%w: this broker may be taken for silent", metadata.ErrCoordinatorNotAvailable)
+		}
 		im := s.groups.images.published.Load()
 		f, err := consumergroup.FactsAt(im, req.Group)
 		if err != nil {
@@ -103,7 +109,7 @@ func (s *groupShard) answerHeartbeat(req *kmsg.HeartbeatRequest) error {
 		if err := consumergroup.CheckHeartbeat(f, beat); err != nil {
 			return err
 		}
-		s.promises.make(member{req.Group, req.MemberID}, req.InstanceID, req.Generation, time.Now().Add(consumergroup.Grace(f, req.MemberID)))
+		s.promises.make(member{req.Group, req.MemberID}, req.InstanceID, req.Generation, now.Add(consumergroup.Grace(f, req.MemberID)))
 		if s.groups.images.published.Load() == im {
 			return nil // whoever is told of newer facts finds the promise
 		}

@@ -28,6 +28,7 @@ func (s *session) beat(ctx context.Context) error {
 				return err
 			}
 		}
+		sent := time.Now()
 		resp, err := s.channel.Do(ctx, s.heartbeat())
 		if err != nil {
 			return err
@@ -38,6 +39,9 @@ func (s *session) beat(ctx context.Context) error {
 		}
 		if again, err := s.heard(answer); again || err != nil {
 			return err
+		}
+		if !answer.IsFenced {
+			s.channel.quorum.stand(sent)
 		}
 		timer.Reset(s.cfg.Config.HeartbeatInterval)
 	}

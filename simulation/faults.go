@@ -201,11 +201,16 @@ func intercept(d *deed) {
 		{kmsg.Metadata, []brokersim.End{brokersim.Clients}, d.brokers()},
 	}
 	m := pick(d.rng, between...)
+	d.disturb(m.from, m.to, m.key)
+}
+
+// disturb has one sort of message come late, or get lost, or its answer.
+func (d *deed) disturb(from, to []brokersim.End, key kmsg.Key) {
 	if d.rng.IntN(2) == 0 {
-		m.from = m.from[:1+d.rng.IntN(len(m.from))]
+		from = from[:1+d.rng.IntN(len(from))]
 	}
 	actions := []brokersim.Action{brokersim.Delay(millis(d.rng, 5, 3000)), brokersim.DropRequest, brokersim.DropResponse}
-	d.link(d.net().Intercept(m.from, m.to, m.key.Int16(), pick(d.rng, actions...)))
+	d.link(d.net().Intercept(from, to, key.Int16(), pick(d.rng, actions...)))
 }
 
 // elect asks for the preferred leaders, as an operator would.
@@ -226,8 +231,9 @@ func elect(d *deed) {
 
 // leadersInARow takes one leader of a partition after another away, faster than
 // followers can catch up.
-func leadersInARow(d *deed) {
-	at := pick(d.rng, d.n.run.plan.places()...)
+func leadersInARow(d *deed) { d.inARow(pick(d.rng, d.n.run.plan.places()...)) }
+
+func (d *deed) inARow(at Place) {
 	for range 2 + d.rng.IntN(4) {
 		b := d.n.run.cluster.Cluster.Leader(at.Topic, at.Partition)
 		if b != nil && d.n.take(b.Name()) {

@@ -50,6 +50,12 @@ func (p Plan) WithGroups() Plan {
 	for i := range 1 + r.IntN(3) {
 		p.Groups = append(p.Groups, drawGroup(r, fmt.Sprint("group", i)))
 	}
+	p.Faults = p.Faults[:len(p.Faults):len(p.Faults)]
+	for _, f := range groupMenu {
+		if r.IntN(3) == 0 {
+			p.Faults = append(p.Faults, f.name)
+		}
+	}
 	return p
 }
 

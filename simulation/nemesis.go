@@ -32,7 +32,7 @@ type nemesis struct {
 
 func newNemesis(r *run) *nemesis {
 	n := &nemesis{run: r, rng: rand.New(rand.NewPCG(r.plan.Seed, 2)), busy: map[string]bool{}, lossy: map[int32]int64{}, rotten: map[int32]bool{}}
-	for _, f := range menu {
+	for _, f := range slices.Concat(menu, groupMenu) {
 		if slices.Contains(r.plan.Faults, f.name) {
 			n.menu = append(n.menu, f)
 		}

@@ -9,8 +9,8 @@ import (
 // register, which commits write and fetches read. Three things put its writes in order:
 //
 //   - time: what had its only answer before another was sent came before it;
-//   - generations: what is acknowledged of one came before any member knew of a newer one, and
-//     what is not before anybody saw or wrote anything in a newer one;
+//   - generations: what is committed in one came before any member knew of a newer one, whether it
+//     was acknowledged or not;
 //   - an administrator, who is let in only while nobody is a member: all that
 //     generations wrote that were known before came before it.
 //
@@ -77,7 +77,7 @@ func (r *register) judge() {
 	var effective []*write
 	for _, w := range r.writes {
 		if w.by != never {
-			w.by = min(w.by, r.end(w))
+			w.by = min(w.by, r.over(w.Commit))
 			effective = append(effective, w)
 		}
 	}
@@ -122,30 +122,9 @@ func (r *register) over(c *Commit) int {
 	return end
 }
 
-// end is when a commit that nobody acknowledged can have no effect any more: when somebody
-// who knew of a newer generation was shown, or had committed, what counts in that. Until then it
-// may have been taken by a broker that was deposed, and be found by the next one.
-func (r *register) end(w *write) int {
-	over, end := r.over(w.Commit), never
-	if w.Outcome == Acked || over == never {
-		return over
-	}
-	for _, s := range r.shown {
-		if s.Began > over {
-			end = min(end, s.Ended)
-		}
-	}
-	for _, later := range r.writes {
-		if later.Outcome == Acked && later.Began > over {
-			end = min(end, later.Ended)
-		}
-	}
-	return end
-}
-
 // allowed checks that who committed was a member then, and not too late.
 func (r *register) allowed(w *write) {
-	r.j.must(w.Began < r.end(w), "late commit", "%v of %s: %q was sent by member %s in generation %d after that was known to be over, and had its effect", r.place, r.group, w.Note, w.Member, w.Generation)
+	r.j.must(w.Began < r.over(w.Commit), "late commit", "%v of %s: %q was sent by member %s in generation %d after that was known to be over, and had its effect", r.place, r.group, w.Note, w.Member, w.Generation)
 	if w.Member != "" {
 		r.j.must(r.groups.facts.wasMember(w.Group, w.Member, w.Generation), "stranger", "%v of %s: %q was taken from %s, who was no member in generation %d", r.place, r.group, w.Note, w.Member, w.Generation)
 	}

@@ -108,6 +108,8 @@ const (
 	// PromiseKept: whom the group's broker has told by itself that it is a member owns what it owns for
 	// its session: no assignment of a later generation is passed on before.
 	PromiseKept Guard = 40
+	// OwnSession: a group's broker answers heartbeats by itself no longer than its own session may last.
+	OwnSession Guard = 41
 )
 
 // The numbers of rules that cannot be taken away yet: nothing asks these guards.
@@ -165,6 +167,7 @@ var names = [...]string{
 	MembersOnly:           "member of a commit",
 	RelayedByLeader:       "relayed by the leader",
 	PromiseKept:           "a promise to a member is kept",
+	OwnSession:            "no promises after the own session",
 }
 
 // removed has a bit for each guard that does not hold.
