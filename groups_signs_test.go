@@ -128,3 +128,23 @@ func TestABrokerThatIsCutOffSpeaksForNobody(t *testing.T) {
 		return ""
 	}, brokersim.BrokerConfig("broker.session.timeout.ms=1000"))
 }
+
+// ... nor to show what was committed before another broker became the group's.
+func TestABrokerThatIsCutOffShowsNoOffsets(t *testing.T) {
+	killed(t, guard.OwnSession, func(s *groupStory) string {
+		a, b := s.hand(), s.hand()
+		a.works(s.home, 5)
+		s.ruleEnds()
+		apart, alone := s.cutFromCoordinators(s.home), s.cutOff(s.home)
+		time.Sleep(5 * time.Second)
+		next := s.c.Leader(metadata.OffsetsTopic, 0)
+		require.NoError(s.t, patiently(func() error { return a.commit(next, a.generation, 9) }))
+		shown, err := b.committed(s.home)
+		apart.Heal()
+		alone.Heal()
+		if err == nil && shown != 9 {
+			return fmt.Sprintf("9 is committed, and a broker that was deposed before shows %d", shown)
+		}
+		return ""
+	}, brokersim.BrokerConfig("broker.session.timeout.ms=1000"))
+}

@@ -66,7 +66,7 @@ func (b *Broker) heartbeatGroup(ctx context.Context, r *wire.Request, req *kmsg.
 		if err != nil {
 			return nil, err
 		}
-		if err := shard.answerHeartbeat(req, b.groups.beats.quorum.standing().Add(b.cfg.Config.SessionTimeout)); err != nil {
+		if err := shard.answerHeartbeat(req); err != nil {
 			return nil, err
 		}
 		b.groups.alive.note(sign{member{req.Group, req.MemberID}, shard, req.InstanceID, req.Generation}, 0, time.Now())

@@ -12,7 +12,9 @@ package broker
 // groups (KIP-709); 10 topics by id.
 
 import (
+	"cmp"
 	"context"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -106,7 +108,8 @@ func (b *Broker) committedOffsets(ctx context.Context, group string) (map[offset
 	if err != nil {
 		return nil, err
 	}
-	return shard.committed(ctx, group)
+	commits, err := shard.committed(ctx, group)
+	return commits, cmp.Or(err, b.groups.speaks(time.Now()))
 }
 
 // topicsOf asks for all that a group has committed.

@@ -91,15 +91,12 @@ func (p *promises) open(who member, generation int32, rejoined func(id string) b
 
 // answerHeartbeat answers a heartbeat by what is replayed here, as long as no other broker can be the
 // group's. Who may go on is promised so.
-func (s *groupShard) answerHeartbeat(req *kmsg.HeartbeatRequest, until time.Time) error {
-	beat := consumergroup.Heartbeat{MemberID: req.MemberID, Generation: req.Generation}
-	if req.InstanceID != nil {
-		beat.Instance = *req.InstanceID
-	}
+func (s *groupShard) answerHeartbeat(req *kmsg.HeartbeatRequest) error {
+	beat := heartbeatOf(req.MemberID, req.InstanceID, req.Generation)
 	for {
 		now := time.Now()
-		if !now.Before(until) && guard.OwnSession.Holds() {
-			return fmt.Errorf("%w: this broker may be taken for silent", metadata.ErrCoordinatorNotAvailable)
+		if err := s.groups.speaks(now); err != nil {
+			return err
 		}
 		im := s.groups.images.published.Load()
 		f, err := consumergroup.FactsAt(im, req.Group)
@@ -147,19 +144,23 @@ func (s *groupShard) heardOf(req kmsg.Request) {
 	}
 }
 
-// keepWord returns once no promise binds that an assignment of this generation would break, or when
-// ctx ends. The member that waits for its assignment meanwhile is not silent.
-func (s *groupShard) keepWord(ctx context.Context, req *kmsg.SyncGroupRequest) {
+// keepWord returns once no promise binds that an assignment of this generation would break. The member
+// that waits for its assignment meanwhile is not silent. The error is what it is told instead if
+// the group has gone on without it: nobody may get what was assigned before somebody else got it.
+func (s *groupShard) keepWord(ctx context.Context, req *kmsg.SyncGroupRequest) error {
 	who := member{req.Group, req.MemberID}
-	for guard.PromiseKept.Holds() {
+	for waited := false; guard.PromiseKept.Holds(); waited = true {
 		now := time.Now()
 		f, err := consumergroup.FactsAt(s.groups.images.published.Load(), req.Group)
+		if err == nil && waited {
+			err = consumergroup.CheckHeartbeat(f, heartbeatOf(req.MemberID, req.InstanceID, req.Generation))
+		}
 		if err != nil {
-			return // the next commit says so
+			return err
 		}
 		until, settled := s.promises.open(who, req.Generation, func(id string) bool { return consumergroup.Rejoined(f, id) }, now)
 		if until.IsZero() {
-			return
+			return nil
 		}
 		session := consumergroup.SessionTimeout(f, req.MemberID)
 		s.groups.alive.note(sign{who, s, req.InstanceID, req.Generation}, session, now)
@@ -171,7 +172,16 @@ func (s *groupShard) keepWord(ctx context.Context, req *kmsg.SyncGroupRequest) {
 		}
 		timer.Stop()
 		if ctx.Err() != nil {
-			return
+			return fmt.Errorf("%w: %w", metadata.ErrCoordinatorNotAvailable, context.Cause(ctx))
 		}
 	}
+	return nil
+}
+
+func heartbeatOf(id string, instance *string, generation int32) consumergroup.Heartbeat {
+	beat := consumergroup.Heartbeat{MemberID: id, Generation: generation}
+	if instance != nil {
+		beat.Instance = *instance
+	}
+	return beat
 }

@@ -72,9 +72,12 @@ func (r relay) do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) 
 		return nil, err
 	}
 	if sync, ok := answer.(*kmsg.SyncGroupResponse); ok && sync.ErrorCode == 0 {
-		r.shard.keepWord(ctx, req.(*kmsg.SyncGroupRequest))
+		err := r.shard.keepWord(ctx, req.(*kmsg.SyncGroupRequest))
 		if r.shard.ctx.Err() != nil && guard.LeadsBeforeAnswer.Holds() {
 			return nil, r.shard.over()
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	return answer, nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/brokersim/brokersim/internal/guard"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/replication"
 )
@@ -133,6 +134,15 @@ func (g *groups) of(group string) (*groupShard, error) {
 		return nil, fmt.Errorf("group %q: %w: broker %d does not lead %s-%d", group, metadata.ErrNotCoordinator, g.cfg.ID, metadata.OffsetsTopic, partition)
 	}
 	return s, nil
+}
+
+// speaks reports whether this broker may say by itself how a group of its is doing: not if it may be taken for
+// silent by now, ErrCoordinatorNotAvailable, for there may be another broker of the group then.
+func (g *groups) speaks(now time.Time) error {
+	if now.Before(g.beats.quorum.standing().Add(g.cfg.Config.SessionTimeout)) || !guard.OwnSession.Holds() {
+		return nil
+	}
+	return fmt.Errorf("%w: broker %d may be taken for silent", metadata.ErrCoordinatorNotAvailable, g.cfg.ID)
 }
 
 // led returns the shards that are ready. all tells that no other one is being loaded.

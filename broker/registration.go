@@ -25,7 +25,7 @@ type session struct {
 	previous  int64                   // epoch to present when registering, -1 for none
 	before    int64                   // newest epoch that an earlier process had, -1 for none
 	remember  func(epoch int64) error // stores and syncs the epoch
-	applied   func() int64            // newest metadata offset that the broker has applied
+	images    *images                 // what the broker has applied of the metadata log
 	epoch     *atomic.Int64           // of the newest registration; set by register
 
 	wantShutdown atomic.Bool   // leaderships should move away
@@ -38,8 +38,7 @@ type session struct {
 func newSession(cfg Config, channel *coordinatorChannel, epoch *atomic.Int64, im *images, remember func(int64) error) *session {
 	s := &session{
 		cfg: cfg, channel: channel, process: newUUID(), previous: -1, before: -1, epoch: epoch, remember: remember,
-		applied:    func() int64 { return im.published.Load().Offset() },
-		registered: make(chan struct{}), hurry: make(chan struct{}, 1), mayStop: make(chan struct{}),
+		images: im, registered: make(chan struct{}), hurry: make(chan struct{}, 1), mayStop: make(chan struct{}),
 	}
 	s.fenced.Store(true)
 	return s
@@ -66,7 +65,7 @@ func (s *session) register(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if resp.BrokerEpoch <= known {
+	if resp.BrokerEpoch <= known && !s.isRegistered(resp.BrokerEpoch) {
 		// An epoch is the offset of a new entry in the metadata log.
 		return fmt.Errorf("registered at metadata offset %d, although this broker knows the log up to %d: %w",
 			resp.BrokerEpoch, known, errLogLost)
@@ -80,6 +79,16 @@ func (s *session) register(ctx context.Context) error {
 	closeOnce(s.registered)
 	s.cfg.Logger.Info("registered", "epoch", resp.BrokerEpoch)
 	return nil
+}
+
+// applied is the newest metadata offset that the broker has applied.
+func (s *session) applied() int64 { return s.images.published.Load().Offset() }
+
+// isRegistered reports whether the metadata log that the broker has applied has this process under that
+// epoch: an earlier request of it was carried out late, after that of a process before it.
+func (s *session) isRegistered(epoch int64) bool {
+	b, ok := s.images.published.Load().Broker(s.cfg.ID)
+	return ok && b.Epoch == epoch && b.Incarnation == s.process
 }
 
 // errLogLost says that the coordinator nodes are not those that this broker knew.

@@ -108,7 +108,8 @@ const (
 	// PromiseKept: whom the group's broker has told by itself that it is a member owns what it owns for
 	// its session: no assignment of a later generation is passed on before.
 	PromiseKept Guard = 40
-	// OwnSession: a group's broker answers heartbeats by itself no longer than its own session may last.
+	// OwnSession: a group's broker answers heartbeats, and shows offsets, by itself no longer than its own
+	// session may last.
 	OwnSession Guard = 41
 )
 
