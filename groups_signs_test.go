@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/brokersim/brokersim"
@@ -147,4 +148,30 @@ func TestABrokerThatIsCutOffShowsNoOffsets(t *testing.T) {
 		}
 		return ""
 	}, brokersim.BrokerConfig("broker.session.timeout.ms=1000"))
+}
+
+// An assignment that was held back for a promise is not passed on when the group has gone on without
+// its member: somebody else may have got it by then.
+func TestAnAssignmentThatIsTooLateIsNotPassedOn(t *testing.T) {
+	brokertest.Virtual(t, func(t *testing.T) {
+		s := newGroupStory(t)
+		a, b, admin := s.hand(), s.hand(), s.hand()
+		a.session, a.rebalance = 2*time.Second, 2*time.Second
+		a.works(s.home, 5)
+		release := s.holdRelays(s.home)
+		time.Sleep(1800 * time.Millisecond)
+		told := time.Now()
+		require.NoError(t, a.heartbeat(s.home))
+		time.Sleep(1300 * time.Millisecond)
+		release() // a has been removed, and is promised some more
+		b.rebalance = time.Minute
+		require.NoError(t, patiently(func() error { return b.join(s.home) }))
+		synced := make(chan error, 1)
+		go func() { synced <- b.sync(s.home) }()
+		time.Sleep(10 * time.Millisecond)
+		admin.id = b.id
+		require.NoError(t, admin.leave(s.home), "somebody removes b")
+		require.ErrorIs(t, <-synced, kerr.UnknownMemberID)
+		require.GreaterOrEqual(t, time.Since(told), a.session)
+	})
 }
