@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/brokersim/brokersim/broker"
+	"github.com/brokersim/brokersim/broker/groups"
 	"github.com/brokersim/brokersim/consumergroup"
 	"github.com/brokersim/brokersim/metadata"
 )
@@ -49,8 +49,8 @@ func (b *groupBook) of(im *metadata.Image) map[string]consumergroup.Facts {
 }
 
 // committedOffsets is what running brokers know of commits.
-func (c *Cluster) committedOffsets() map[int32][]broker.OffsetsStatus {
-	all := map[int32][]broker.OffsetsStatus{}
+func (c *Cluster) committedOffsets() map[int32][]groups.OffsetsStatus {
+	all := map[int32][]groups.OffsetsStatus{}
 	for _, b := range c.brokers {
 		if run, ok := b.running(); ok {
 			all[b.id] = run.CommittedOffsets()
@@ -62,7 +62,7 @@ func (c *Cluster) committedOffsets() map[int32][]broker.OffsetsStatus {
 // lookAtGroups puts the groups into s: those that exist by their facts, and those that have
 // committed offsets and nothing else. Of a partition of __consumer_offsets only its leader
 // is believed, in its own epoch: a broker that was replaced may not have heard of it.
-func (c *Cluster) lookAtGroups(s *Snapshot, im *metadata.Image, committed map[int32][]broker.OffsetsStatus) {
+func (c *Cluster) lookAtGroups(s *Snapshot, im *metadata.Image, committed map[int32][]groups.OffsetsStatus) {
 	facts := c.groups.of(im)
 	if len(facts) == 0 && len(committed) == 0 {
 		return
@@ -71,7 +71,7 @@ func (c *Cluster) lookAtGroups(s *Snapshot, im *metadata.Image, committed map[in
 	if topic == nil {
 		return
 	}
-	offsets := map[string]broker.CommittedOffsets{}
+	offsets := map[string]groups.CommittedOffsets{}
 	s.served = make([]bool, len(topic.Partitions))
 	for id, partitions := range committed {
 		for _, p := range partitions {
@@ -130,7 +130,7 @@ func groupMember(f *consumergroup.ClassicFacts, m consumergroup.Member) GroupMem
 	return member
 }
 
-func (g *GroupState) take(o broker.CommittedOffsets) {
+func (g *GroupState) take(o groups.CommittedOffsets) {
 	g.Offsets, g.Pending = map[TopicPartition]int64{}, o.Pending
 	for p, offset := range o.Offsets {
 		g.Offsets[TopicPartition{p.Topic, p.Partition}] = offset

@@ -13,6 +13,7 @@ package broker
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -69,4 +70,23 @@ func orUnknown(code int16) int16 {
 		return wire.Code(metadata.ErrUnknownServer)
 	}
 	return code
+}
+
+// createTopic has a topic created as the defaults say. Whether this broker knows of it already is
+// seen in the image.
+func (b *Broker) createTopic(ctx context.Context, name string) error {
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.Version, req.TimeoutMillis = createTopicsVersion, int32(autoCreateWait.Milliseconds())
+	t := kmsg.NewCreateTopicsRequestTopic()
+	t.Topic, t.NumPartitions, t.ReplicationFactor = name, -1, -1
+	req.Topics = append(req.Topics, t)
+	resp, ok := b.createTopics(ctx, req).(*kmsg.CreateTopicsResponse)
+	if !ok || len(resp.Topics) != 1 {
+		return fmt.Errorf("%w: no answer", metadata.ErrUnknownServer)
+	}
+	err := wire.Err(resp.Topics[0].ErrorCode)
+	if message := resp.Topics[0].ErrorMessage; err != nil && message != nil {
+		return fmt.Errorf("%w: %s", err, *message)
+	}
+	return err
 }

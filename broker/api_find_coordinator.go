@@ -17,6 +17,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/brokersim/brokersim/broker/groups"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/wire"
 )
@@ -31,7 +32,7 @@ func (b *Broker) findCoordinator(ctx context.Context, r *wire.Request, req *kmsg
 	resp := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
 	err := checkKeyType(req.CoordinatorType)
 	if err == nil {
-		err = b.groups.offsetsTopic(ctx)
+		err = b.groups.EnsureTopic(ctx)
 	}
 	keys := req.CoordinatorKeys
 	if req.Version < 4 {
@@ -67,7 +68,7 @@ func (b *Broker) coordinatorOf(r *wire.Request, group string, err error) kmsg.Fi
 	id := metadata.NoLeader
 	if err == nil {
 		var ok bool
-		if id, ok = brokerOf(d.image, group); ok {
+		if id, ok = groups.BrokerOf(d.image, group); ok {
 			_, endpoint, ok = d.reached(id)
 		}
 		if !ok {

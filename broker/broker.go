@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/brokersim/brokersim/broker/groups"
 	"github.com/brokersim/brokersim/event"
 	"github.com/brokersim/brokersim/internal/gate"
 	"github.com/brokersim/brokersim/internal/vfs"
@@ -85,7 +86,7 @@ type Broker struct {
 	flusher  *flusher
 	cleaner  *cleaner
 	ids      *producerIDs
-	groups   *groups
+	groups   *groups.Groups
 	points   *recoveryPoints
 	recheck  chan struct{}       // one slot: replicas should be ticked now
 	requests *coordinatorChannel // for what a client's request needs of the coordinator
@@ -125,8 +126,8 @@ func Start(cfg Config) (*Broker, error) {
 	b.goRun("settling roles", b.replicas.settling.run)
 	b.goRun("scrubbing logs", b.replicas.scrubs.run)
 	b.goRun("flushing", b.flusher.run)
-	b.goRun("forgetting offsets", b.groups.expire)
-	b.goRun("keeping members alive", b.groups.alive.run)
+	b.goRun("forgetting offsets", b.groups.Expire)
+	b.goRun("keeping members alive", b.groups.KeepAlive)
 	return b, nil
 }
 
@@ -176,13 +177,16 @@ func (b *Broker) connectParts() {
 	b.points = &recoveryPoints{keptCheckpoint: newKeptCheckpoint(cfg.FS, recoveryPointsFile)}
 	b.flusher = newFlusher(b.replicas, cfg.Gate.Pass)
 	b.cleaner = newCleaner(cfg, b.node, b.replicas)
-	b.groups = newGroups(cfg, b.node, b.ctx, &b.wg, b.images, relays, beats)
-	b.groups.replica, b.groups.create = b.replica, b.createTopics
+	b.groups = groups.New(b.ctx, groups.Config{
+		ID: cfg.ID, Node: b.node, Config: cfg.Config, Gate: cfg.Gate, Events: cfg.Events, Logger: cfg.Logger, Join: &b.wg,
+		Image: b.image, Until: b.until, Relays: relays, Beats: beats, Standing: q.standing,
+		Replica: b.replica, CreateTopic: b.createTopic, Guarded: b.guarded,
+	})
 	b.session = newSession(cfg, heartbeats, &b.epoch, b.images, b.rememberEpoch)
 	b.follower = &metadataFollower{
 		self: cfg.ID, cluster: cfg.ClusterID, channel: following, wait: cfg.Config.ReplicaFetchWaitMax,
 		epoch: b.epoch.Load, logger: cfg.Logger, images: b.images, next: b.images.learned.Load(),
-		registered: b.session.registered, changed: func(c change) { b.replicas.changed(c); b.groups.follow(c) }, shown: b.session.advanced,
+		registered: b.session.registered, changed: func(c change) { b.replicas.changed(c); b.groups.Follow(c.after, c.losesTopics()) }, shown: b.session.advanced,
 	}
 }
 
@@ -299,6 +303,11 @@ func (b *Broker) Image() *metadata.Image { return b.images.published.Load() }
 
 // Replicas tells of every replica that this broker hosts.
 func (b *Broker) Replicas() []replication.Status { return b.replicas.status() }
+
+// CommittedOffsets is for those who look at a broker from outside its protocol: what groups have
+// committed, for each partition of __consumer_offsets whose groups it serves now. It waits for
+// nothing, also not for a paused broker.
+func (b *Broker) CommittedOffsets() []groups.OffsetsStatus { return b.groups.Committed() }
 
 // image is Image, for the handlers.
 func (b *Broker) image() *metadata.Image { return b.images.published.Load() }

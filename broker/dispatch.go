@@ -82,25 +82,25 @@ func (b *Broker) dispatchGroups(ctx context.Context, r *wire.Request) wire.Reply
 	case *kmsg.FindCoordinatorRequest:
 		return wire.Reply{Response: b.findCoordinator(ctx, r, req)}
 	case *kmsg.JoinGroupRequest:
-		return b.joinGroup(ctx, r, req)
+		return b.groups.JoinGroup(ctx, r, req)
 	case *kmsg.SyncGroupRequest:
-		return b.syncGroup(ctx, r, req)
+		return b.groups.SyncGroup(ctx, r, req)
 	case *kmsg.HeartbeatRequest:
-		return b.heartbeatGroup(ctx, r, req)
+		return b.groups.Heartbeat(ctx, r, req)
 	case *kmsg.LeaveGroupRequest:
-		return b.leaveGroup(ctx, r, req)
+		return b.groups.LeaveGroup(ctx, r, req)
 	case *kmsg.OffsetCommitRequest:
-		return b.offsetCommit(ctx, r, req)
+		return b.groups.OffsetCommit(ctx, r, req)
 	case *kmsg.OffsetFetchRequest:
-		return b.offsetFetch(ctx, req)
+		return b.groups.OffsetFetch(ctx, req)
 	case *kmsg.ListGroupsRequest:
-		return wire.Reply{Response: b.listGroups(req)}
+		return wire.Reply{Response: b.groups.ListGroups(req)}
 	case *kmsg.DescribeGroupsRequest:
-		return wire.Reply{Response: b.describeGroups(ctx, req)}
+		return wire.Reply{Response: b.groups.DescribeGroups(ctx, req)}
 	case *kmsg.DeleteGroupsRequest:
-		return b.deleteGroups(ctx, req)
+		return b.groups.DeleteGroups(ctx, req)
 	case *kmsg.OffsetDeleteRequest:
-		return b.offsetDelete(ctx, req)
+		return b.groups.OffsetDelete(ctx, req)
 	}
 	return refusal(r, kerr.UnsupportedVersion.Code)
 }

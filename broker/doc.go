@@ -55,12 +55,7 @@
 //     damage below a leader that another can replace. Nothing is retried.
 //   - What a timer started passes the gate before it decides anything, so that a
 //     paused broker wakes up to what is true then.
-//   - What members of groups ask is decided by the active coordinator; the group's
-//     broker relays it, and passes an answer on only when it has replayed what that
-//     shows and no commit is under way that older facts let in. A commit is let in by
-//     the replayed facts, under the slot that orders it (group_shard.go). A new leader of a
-//     partition of __consumer_offsets serves nobody before a record of its own epoch is
-//     committed (group_load.go).
+//   - What is asked of consumer groups is package groups' business.
 //   - Bad input is an answer or a closed connection.
 //
 // # Life
@@ -87,6 +82,5 @@
 // broker.go puts the parts together. Then follow a registration: registration.go,
 // heartbeat.go, coordinator_channel.go. Then a change of the cluster: metadata.go,
 // replicas.go, fetchers.go. Then a record: dispatch.go, api_produce.go, api_fetch.go
-// and, from the other side, peer.go. Then a group: api_find_coordinator.go, groups.go,
-// api_group_members.go, group_relay.go, and api_offset_commit.go, group_shard.go.
+// and, from the other side, peer.go. Then a group: api_find_coordinator.go, and package groups.
 package broker

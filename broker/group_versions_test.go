@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -10,6 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/brokersim/brokersim/broker/groups"
+	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/wire"
 )
 
@@ -50,7 +53,7 @@ func newCaller(t *testing.T) *caller {
 	c.eventually("every group has a broker", func() bool {
 		served := 0
 		for _, b := range c.brokers {
-			shards, _ := b.groups.led()
+			shards := b.groups.Committed()
 			served += len(shards)
 		}
 		return served == 50
@@ -69,8 +72,9 @@ func (q *caller) at(group string) *wire.Client {
 		if id = resp.NodeID; resp.ErrorCode != 0 {
 			return false
 		}
-		_, err := q.c.brokers[id].groups.loaded(q.Context(), group)
-		return err == nil
+		return slices.ContainsFunc(q.c.brokers[id].CommittedOffsets(), func(s groups.OffsetsStatus) bool {
+			return s.Partition == metadata.GroupPartition(group, 50)
+		})
 	})
 	return q.clients[id]
 }

@@ -30,16 +30,7 @@ func (t topicRef) String() string {
 // find returns the topic that ref names in im, or Kafka's error for one that is
 // not there. A zero id names nothing.
 func (t topicRef) find(im *metadata.Image) (*metadata.Topic, error) {
-	if t.byID {
-		if topic := im.TopicByID(t.id); topic != nil {
-			return topic, nil
-		}
-		return nil, fmt.Errorf("%w: %s", metadata.ErrUnknownTopicID, t.id)
-	}
-	if topic := im.TopicByName(t.name); topic != nil {
-		return topic, nil
-	}
-	return nil, fmt.Errorf("%w: %q", metadata.ErrUnknownTopicOrPartition, t.name)
+	return im.FindTopic(t.id, t.name, t.byID)
 }
 
 // hosted returns the replica of a partition that this broker hosts. The error is

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -49,6 +50,11 @@ type change struct {
 	before, after *metadata.Image
 	deltas        []metadata.Delta // that lead from one to the other
 	whole         bool             // the deltas are not known: anything may differ
+}
+
+// losesTopics reports whether topics may have been deleted.
+func (c change) losesTopics() bool {
+	return c.whole || slices.ContainsFunc(c.deltas, func(d metadata.Delta) bool { _, gone := d.(metadata.TopicDeleted); return gone })
 }
 
 // run follows the metadata log until ctx ends, once the broker is registered.

@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 )
@@ -134,6 +135,21 @@ func (im *Image) TopicByName(name string) *Topic {
 
 // TopicByID returns a topic, or nil. The topic must not be changed.
 func (im *Image) TopicByID(id UUID) *Topic { return im.topics[id] }
+
+// FindTopic returns the topic that a request names, by its id or by its name; ErrUnknownTopicID or
+// ErrUnknownTopicOrPartition if there is none. The topic must not be changed.
+func (im *Image) FindTopic(id UUID, name string, byID bool) (*Topic, error) {
+	if byID {
+		if t := im.TopicByID(id); t != nil {
+			return t, nil
+		}
+		return nil, fmt.Errorf("%w: %s", ErrUnknownTopicID, id)
+	}
+	if t := im.TopicByName(name); t != nil {
+		return t, nil
+	}
+	return nil, fmt.Errorf("%w: %q", ErrUnknownTopicOrPartition, name)
+}
 
 // Topics returns every topic by name. The topics must not be changed.
 func (im *Image) Topics() []*Topic {

@@ -1,4 +1,4 @@
-package broker
+package groups
 
 // ListGroups (key 16), versions 0 to 5: the groups whose broker this is; clients ask all
 // brokers. A group that only committed offsets is there too, Empty and without a
@@ -19,23 +19,23 @@ import (
 	"github.com/brokersim/brokersim/wire"
 )
 
-func (b *Broker) listGroups(req *kmsg.ListGroupsRequest) kmsg.Response {
+func (g *Groups) ListGroups(req *kmsg.ListGroupsRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.ListGroupsResponse)
 	resp.Groups = []kmsg.ListGroupsResponseGroup{}
-	im := b.image()
-	shards, all := b.groups.led()
+	im := g.image()
+	shards, all := g.led()
 	if !all {
 		resp.ErrorCode = wire.Code(metadata.ErrCoordinatorLoadInProgress)
 	}
 	for _, s := range shards {
 		for _, id := range s.known(im) {
-			g := kmsg.NewListGroupsResponseGroup()
-			g.Group, g.GroupState, g.GroupType = id, consumergroup.Empty.String(), consumergroup.Classic.String()
+			a := kmsg.NewListGroupsResponseGroup()
+			a.Group, a.GroupState, a.GroupType = id, consumergroup.Empty.String(), consumergroup.Classic.String()
 			if f, err := consumergroup.FactsAt(im, id); err == nil && f != nil {
-				g.GroupState, g.GroupType, g.ProtocolType = f.StateName(), f.Kind().String(), f.Type()
+				a.GroupState, a.GroupType, a.ProtocolType = f.StateName(), f.Kind().String(), f.Type()
 			}
-			if wanted(req.StatesFilter, g.GroupState) && wanted(req.TypesFilter, g.GroupType) {
-				resp.Groups = append(resp.Groups, g)
+			if wanted(req.StatesFilter, a.GroupState) && wanted(req.TypesFilter, a.GroupType) {
+				resp.Groups = append(resp.Groups, a)
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package broker
+package groups
 
 import (
 	"context"
@@ -29,7 +29,7 @@ type member struct{ group, id string }
 // A sign is a sign of life of a member.
 type sign struct {
 	member
-	shard      *groupShard
+	shard      *shard
 	instance   *string
 	generation int32
 }
@@ -84,7 +84,7 @@ func (k *keepAlive) run(ctx context.Context) error {
 		case <-k.wake:
 		}
 		for k.tell(ctx) != nil {
-			if err := sleep(ctx, tellAgain); err != nil {
+			if err := rest(ctx, tellAgain); err != nil {
 				return err
 			}
 		}
@@ -112,13 +112,13 @@ func (k *keepAlive) tell(ctx context.Context) error {
 }
 
 // beat sends a heartbeat for a member. What the answer says is nobody's business.
-func (g *groups) beat(ctx context.Context, s sign) error {
+func (g *Groups) beat(ctx context.Context, s sign) error {
 	req := kmsg.NewPtrHeartbeatRequest()
 	req.Version = 4
 	req.Group, req.MemberID, req.InstanceID, req.Generation = s.group, s.id, s.instance, s.generation
 	ctx, cancel := context.WithTimeout(ctx, tellAtMost)
 	defer cancel()
-	r := relay{groups: g, shard: s.shard, channel: g.beats, Relay: wire.Relay{Broker: g.cfg.ID, LeaderEpoch: s.shard.epoch}}
+	r := relay{groups: g, shard: s.shard, channel: g.cfg.Beats, Relay: wire.Relay{Broker: g.cfg.ID, LeaderEpoch: s.shard.epoch}}
 	_, err := r.do(ctx, req)
 	return err
 }

@@ -1,9 +1,9 @@
-package broker
+package groups
 
 // JoinGroup (key 11), versions 0 to 9; SyncGroup (14), 0 to 5; Heartbeat (12), 0 to 4;
 // LeaveGroup (13), 0 to 5: what members of a group ask. The group's broker passes it on to the
 // active coordinator, which decides (coordinator/rpc_groups.go has the versions), and the
-// answer back, see group_relay.go. Answers may take minutes: a join waits for all members. The
+// answer back, see relay.go. Answers may take minutes: a join waits for all members. The
 // connection's next request begins meanwhile.
 //
 // A broker that is not the group's says NOT_COORDINATOR, one that does not know yet what is
@@ -25,7 +25,7 @@ import (
 	"github.com/brokersim/brokersim/wire"
 )
 
-func (b *Broker) joinGroup(ctx context.Context, r *wire.Request, req *kmsg.JoinGroupRequest) wire.Reply {
+func (g *Groups) JoinGroup(ctx context.Context, r *wire.Request, req *kmsg.JoinGroupRequest) wire.Reply {
 	id := ""
 	if req.MemberID == "" {
 		client, instance := "", ""
@@ -35,20 +35,20 @@ func (b *Broker) joinGroup(ctx context.Context, r *wire.Request, req *kmsg.JoinG
 		if req.InstanceID != nil {
 			instance = *req.InstanceID
 		}
-		id = b.groups.newMemberID(client, instance)
+		id = g.newMemberID(client, instance)
 	}
-	return b.relayed(ctx, r, req.Group, b.groups.relays, id)
+	return g.relayed(ctx, r, req.Group, g.cfg.Relays, id)
 }
 
-func (b *Broker) syncGroup(ctx context.Context, r *wire.Request, req *kmsg.SyncGroupRequest) wire.Reply {
+func (g *Groups) SyncGroup(ctx context.Context, r *wire.Request, req *kmsg.SyncGroupRequest) wire.Reply {
 	if req.Version >= 5 && (req.ProtocolType == nil || req.Protocol == nil) {
 		return groupRefusal(r, fmt.Errorf("%w: the member does not say which it follows", metadata.ErrInconsistentGroupProtocol))
 	}
-	return b.relayed(ctx, r, req.Group, b.groups.relays, "")
+	return g.relayed(ctx, r, req.Group, g.cfg.Relays, "")
 }
 
-func (b *Broker) leaveGroup(ctx context.Context, r *wire.Request, req *kmsg.LeaveGroupRequest) wire.Reply {
-	return b.relayed(ctx, r, req.Group, b.groups.relays, "")
+func (g *Groups) LeaveGroup(ctx context.Context, r *wire.Request, req *kmsg.LeaveGroupRequest) wire.Reply {
+	return g.relayed(ctx, r, req.Group, g.cfg.Relays, "")
 }
 
 // heartbeatPatience is how long a heartbeat waits for the active coordinator: far longer than it
@@ -60,47 +60,47 @@ const heartbeatPatience = 100 * time.Millisecond
 // told on, and whoever takes over gives every member a full session. But a broker that nobody may have
 // heard for its own session says COORDINATOR_NOT_AVAILABLE: there may be another broker of the group by now, and
 // members that look for it.
-func (b *Broker) heartbeatGroup(ctx context.Context, r *wire.Request, req *kmsg.HeartbeatRequest) wire.Reply {
-	return b.relayedOr(ctx, r, req.Group, b.groups.beats, "", heartbeatPatience, func() (kmsg.Response, error) {
-		shard, err := b.groups.of(req.Group)
+func (g *Groups) Heartbeat(ctx context.Context, r *wire.Request, req *kmsg.HeartbeatRequest) wire.Reply {
+	return g.relayedOr(ctx, r, req.Group, g.cfg.Beats, "", heartbeatPatience, func() (kmsg.Response, error) {
+		s, err := g.of(req.Group)
 		if err != nil {
 			return nil, err
 		}
-		if err := shard.answerHeartbeat(req); err != nil {
+		if err := s.answerHeartbeat(req); err != nil {
 			return nil, err
 		}
-		b.groups.alive.note(sign{member{req.Group, req.MemberID}, shard, req.InstanceID, req.Generation}, 0, time.Now())
+		g.alive.note(sign{member{req.Group, req.MemberID}, s, req.InstanceID, req.Generation}, 0, time.Now())
 		return req.ResponseKind(), nil
 	})
 }
 
 // relayed begins to relay a request, and answers when the answer is there. newMemberID is that of
 // a member that has none yet.
-func (b *Broker) relayed(ctx context.Context, r *wire.Request, group string, channel *coordinatorChannel, newMemberID string) wire.Reply {
+func (g *Groups) relayed(ctx context.Context, r *wire.Request, group string, channel Channel, newMemberID string) wire.Reply {
 	if group == "" {
 		return groupRefusal(r, metadata.ErrInvalidGroupID)
 	}
-	if _, err := b.groups.loaded(ctx, group); err != nil {
+	if _, err := g.loaded(ctx, group); err != nil {
 		return groupRefusal(r, err)
 	}
-	return b.relayedOr(ctx, r, group, channel, newMemberID, 0, nil)
+	return g.relayedOr(ctx, r, group, channel, newMemberID, 0, nil)
 }
 
 // relayedOr is relayed for what can be answered otherwise after a while, unless that is 0.
-func (b *Broker) relayedOr(ctx context.Context, r *wire.Request, group string, channel *coordinatorChannel, newMemberID string,
+func (g *Groups) relayedOr(ctx context.Context, r *wire.Request, group string, channel Channel, newMemberID string,
 	patience time.Duration, otherwise func() (kmsg.Response, error)) wire.Reply {
 	if group == "" {
 		return groupRefusal(r, metadata.ErrInvalidGroupID)
 	}
-	shard, err := b.groups.of(group)
+	s, err := g.of(group)
 	if err != nil {
 		return groupRefusal(r, err)
 	}
-	relay := b.groups.relay(shard, channel, r)
+	relay := g.relay(s, channel, r)
 	relay.NewMemberID = newMemberID
 	answer := make(chan kmsg.Response, 1)
 	go func() { // Later, which is always called, waits for it
-		answer <- b.guarded(r, func() kmsg.Response {
+		answer <- g.cfg.Guarded(r, func() kmsg.Response {
 			resp, err := relay.doWithin(ctx, r.Body, patience)
 			if errors.Is(err, errOutOfPatience) {
 				resp, err = otherwise()
@@ -108,7 +108,7 @@ func (b *Broker) relayedOr(ctx context.Context, r *wire.Request, group string, c
 			if err != nil {
 				resp = groupError(r.Body, err)
 			}
-			shard.told(r.Body, resp)
+			s.told(r.Body, resp)
 			return resp
 		})
 	}()

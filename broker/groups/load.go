@@ -1,4 +1,4 @@
-package broker
+package groups
 
 import (
 	"errors"
@@ -26,7 +26,7 @@ const (
 // First it writes a record of its own epoch. When that is committed, every in-sync replica has
 // cut what it had of former leaders beyond that leader's log, so nothing that a former
 // leader told nobody of can ever come back.
-func (s *groupShard) load() {
+func (s *shard) load() {
 	for s.ctx.Err() == nil {
 		err := s.tryLoad()
 		if err == nil {
@@ -38,13 +38,13 @@ func (s *groupShard) load() {
 			return // the next leadership has another shard
 		}
 		s.groups.cfg.Logger.Warn("committed offsets cannot be read", "partition", s.partition, "error", err)
-		if sleep(s.ctx, loadRest) != nil {
+		if rest(s.ctx, loadRest) != nil {
 			return
 		}
 	}
 }
 
-func (s *groupShard) tryLoad() error {
+func (s *shard) tryLoad() error {
 	now := time.Now()
 	marker := partition.BatchOf([]partition.KeyValue{{Key: offsets.Marker()}}, now.UnixMilli())
 	mark, err := s.replica.AppendIn(s.ctx, s.epoch, marker, 1, now)
@@ -68,7 +68,7 @@ func (s *groupShard) tryLoad() error {
 }
 
 // read takes the records below an offset into the table.
-func (s *groupShard) read(end int64) error {
+func (s *shard) read(end int64) error {
 	var buf []byte
 	for at := s.replica.Log().LogStartOffset(); at < end; {
 		if err := s.groups.cfg.Gate.Pass(); err != nil {
@@ -96,7 +96,7 @@ func (s *groupShard) read(end int64) error {
 	return nil
 }
 
-func (s *groupShard) takeBatches(batches []byte) error {
+func (s *shard) takeBatches(batches []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for kv, err := range partition.KeyValues(batches) {
@@ -115,7 +115,7 @@ func (s *groupShard) takeBatches(batches []byte) error {
 }
 
 // tell says that the groups have a broker, if there are any.
-func (s *groupShard) tell() {
+func (s *shard) tell() {
 	s.mu.Lock()
 	groups, commits := s.table.Size()
 	s.mu.Unlock()
@@ -123,7 +123,7 @@ func (s *groupShard) tell() {
 		return
 	}
 	s.groups.cfg.Events.Emit(event.Event{
-		Kind: event.OffsetsLoaded, Node: s.groups.node, Topic: metadata.OffsetsTopic, Part: s.partition,
+		Kind: event.OffsetsLoaded, Node: s.groups.cfg.Node, Topic: metadata.OffsetsTopic, Part: s.partition,
 		Because: []event.Key{event.LeaderKey(metadata.OffsetsTopic, s.partition, s.epoch)},
 		Data:    map[string]any{"groups": groups, "offsets": commits, "epoch": s.epoch},
 	})

@@ -1,4 +1,4 @@
-package broker
+package groups
 
 // DeleteGroups (key 42), versions 0 to 3, and OffsetDelete (47), version 0 (KIP-496).
 //
@@ -24,29 +24,29 @@ import (
 	"github.com/brokersim/brokersim/wire"
 )
 
-func (b *Broker) deleteGroups(ctx context.Context, req *kmsg.DeleteGroupsRequest) wire.Reply {
+func (g *Groups) DeleteGroups(ctx context.Context, req *kmsg.DeleteGroupsRequest) wire.Reply {
 	return wire.Reply{Later: func() kmsg.Response {
 		resp := req.ResponseKind().(*kmsg.DeleteGroupsResponse)
 		resp.Groups = []kmsg.DeleteGroupsResponseGroup{}
 		for _, id := range req.Groups {
-			g := kmsg.NewDeleteGroupsResponseGroup()
-			g.Group = id
-			if err := b.deleteGroup(ctx, id); err != nil {
-				g.ErrorCode, g.ErrorMessage = wire.Code(err), kmsg.StringPtr(err.Error())
+			a := kmsg.NewDeleteGroupsResponseGroup()
+			a.Group = id
+			if err := g.deleteGroup(ctx, id); err != nil {
+				a.ErrorCode, a.ErrorMessage = wire.Code(err), kmsg.StringPtr(err.Error())
 			}
-			resp.Groups = append(resp.Groups, g)
+			resp.Groups = append(resp.Groups, a)
 		}
 		return resp
 	}}
 }
 
-func (b *Broker) deleteGroup(ctx context.Context, id string) error {
-	shard, err := b.groups.loaded(ctx, id)
+func (g *Groups) deleteGroup(ctx context.Context, id string) error {
+	s, err := g.loaded(ctx, id)
 	if err != nil {
 		return err
 	}
 	exists := false
-	pending, err := shard.write(ctx, id, func(f consumergroup.Facts, t *offsets.Table) ([]offsets.Record, error) {
+	pending, err := s.write(ctx, id, func(f consumergroup.Facts, t *offsets.Table) ([]offsets.Record, error) {
 		exists = f != nil
 		if !exists && t.Has(id) {
 			return tombstones(id, offsets.Places(t.Of(id))), nil
@@ -59,20 +59,20 @@ func (b *Broker) deleteGroup(ctx context.Context, id string) error {
 	if err != nil || !exists {
 		return err
 	}
-	return shard.deleteGroup(ctx, id)
+	return s.deleteGroup(ctx, id)
 }
 
-func (b *Broker) offsetDelete(ctx context.Context, req *kmsg.OffsetDeleteRequest) wire.Reply {
+func (g *Groups) OffsetDelete(ctx context.Context, req *kmsg.OffsetDeleteRequest) wire.Reply {
 	resp := req.ResponseKind().(*kmsg.OffsetDeleteResponse)
 	resp.Topics = []kmsg.OffsetDeleteResponseTopic{}
-	shard, err := b.groups.loaded(ctx, req.Group)
+	s, err := g.loaded(ctx, req.Group)
 	if req.Group == "" { // what it has committed goes by DeleteGroups
 		err = metadata.ErrInvalidGroupID
 	}
 	var pending *pendingCommit
 	if err == nil {
-		pending, err = shard.write(ctx, req.Group, func(f consumergroup.Facts, t *offsets.Table) ([]offsets.Record, error) {
-			return b.offsetsToDelete(req, resp, f, t)
+		pending, err = s.write(ctx, req.Group, func(f consumergroup.Facts, t *offsets.Table) ([]offsets.Record, error) {
+			return g.offsetsToDelete(req, resp, f, t)
 		})
 	}
 	answer := func(err error) kmsg.Response {
@@ -88,14 +88,14 @@ func (b *Broker) offsetDelete(ctx context.Context, req *kmsg.OffsetDeleteRequest
 }
 
 // offsetsToDelete answers for each partition, and says which commits are to go.
-func (b *Broker) offsetsToDelete(req *kmsg.OffsetDeleteRequest, resp *kmsg.OffsetDeleteResponse, f consumergroup.Facts, t *offsets.Table) ([]offsets.Record, error) {
+func (g *Groups) offsetsToDelete(req *kmsg.OffsetDeleteRequest, resp *kmsg.OffsetDeleteResponse, f consumergroup.Facts, t *offsets.Table) ([]offsets.Record, error) {
 	if f != nil || !t.Has(req.Group) {
 		if err := consumergroup.CheckOffsetDelete(f); err != nil {
 			return nil, err
 		}
 	}
 	var places []offsets.Place
-	im := b.image()
+	im := g.image()
 	for _, topic := range req.Topics {
 		a := kmsg.NewOffsetDeleteResponseTopic()
 		a.Topic = topic.Topic

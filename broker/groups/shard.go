@@ -1,4 +1,4 @@
-package broker
+package groups
 
 import (
 	"context"
@@ -15,15 +15,15 @@ import (
 	"github.com/brokersim/brokersim/replication"
 )
 
-// A groupShard is what this broker does for the groups of one partition of
+// A shard is what this broker does for the groups of one partition of
 // __consumer_offsets while it leads that in one leader epoch.
 //
 // The slot is the fence. Whoever appends holds it from the look at the group's facts
 // to the end of the append; whoever passes on an answer that shows newer facts takes it
 // once in between. So no commit that the old facts allowed is appended after a member has
 // heard of the new ones.
-type groupShard struct {
-	groups    *groups
+type shard struct {
+	groups    *Groups
 	partition int32
 	epoch     int32
 	replica   *replication.Replica
@@ -45,8 +45,8 @@ type knownGroup struct {
 	facts  consumergroup.Facts
 }
 
-func newGroupShard(g *groups, partition, epoch int32, r *replication.Replica) *groupShard {
-	s := &groupShard{
+func newShard(g *Groups, partition, epoch int32, r *replication.Replica) *shard {
+	s := &shard{
 		groups: g, partition: partition, epoch: epoch, replica: r,
 		loaded: make(chan struct{}), promises: newPromises(), slot: make(chan struct{}, 1), facts: map[string]knownGroup{},
 	}
@@ -54,7 +54,7 @@ func newGroupShard(g *groups, partition, epoch int32, r *replication.Replica) *g
 	return s
 }
 
-func (s *groupShard) ready() bool {
+func (s *shard) ready() bool {
 	select {
 	case <-s.loaded:
 		return s.ctx.Err() == nil
@@ -64,7 +64,7 @@ func (s *groupShard) ready() bool {
 }
 
 // take waits for the slot; it fails if ctx or the leadership ends first.
-func (s *groupShard) take(ctx context.Context) error {
+func (s *shard) take(ctx context.Context) error {
 	select {
 	case s.slot <- struct{}{}:
 		return nil
@@ -75,15 +75,15 @@ func (s *groupShard) take(ctx context.Context) error {
 	}
 }
 
-func (s *groupShard) release() { <-s.slot }
+func (s *shard) release() { <-s.slot }
 
-func (s *groupShard) over() error {
+func (s *shard) over() error {
 	return fmt.Errorf("%w: of %s-%d in leader epoch %d", metadata.ErrNotCoordinator, metadata.OffsetsTopic, s.partition, s.epoch)
 }
 
 // settled returns once every commit that was let in by older facts than those of the
 // published image has been appended, and nil if this broker still leads.
-func (s *groupShard) settled(ctx context.Context) error {
+func (s *shard) settled(ctx context.Context) error {
 	if guard.FenceBeforeAnswer.Holds() {
 		if err := s.take(ctx); err == nil {
 			s.release()
@@ -98,7 +98,7 @@ func (s *groupShard) settled(ctx context.Context) error {
 }
 
 // of returns the committed facts of a group, nil if it is not there. The caller has the slot.
-func (s *groupShard) of(im *metadata.Image, group string) (consumergroup.Facts, error) {
+func (s *shard) of(im *metadata.Image, group string) (consumergroup.Facts, error) {
 	kept, ok := im.Group(group)
 	if !ok {
 		delete(s.facts, group)
@@ -121,12 +121,12 @@ type fence func(f consumergroup.Facts, t *offsets.Table) ([]offsets.Record, erro
 
 // write appends what the fence lets in, to be committed. pending is what to wait for; nil if
 // there was nothing to write. Errors are those that clients of groups are told.
-func (s *groupShard) write(ctx context.Context, group string, let fence) (pending *pendingCommit, err error) {
+func (s *shard) write(ctx context.Context, group string, let fence) (pending *pendingCommit, err error) {
 	if err := s.take(ctx); err != nil {
 		return nil, err
 	}
 	defer s.release()
-	f, err := s.of(s.groups.images.published.Load(), group)
+	f, err := s.of(s.groups.image(), group)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +163,7 @@ func recordsPerBatch(records []offsets.Record) int {
 }
 
 // append writes records in one batch and takes them into the table.
-func (s *groupShard) append(ctx context.Context, records []offsets.Record) (replication.Appended, error) {
+func (s *shard) append(ctx context.Context, records []offsets.Record) (replication.Appended, error) {
 	now := time.Now()
 	kvs := make([]partition.KeyValue, len(records))
 	for i, r := range records {
@@ -186,7 +186,7 @@ func (s *groupShard) append(ctx context.Context, records []offsets.Record) (repl
 
 // committed returns what a group has committed, once all of it is committed in the log, too:
 // what it shows cannot be lost any more.
-func (s *groupShard) committed(ctx context.Context, group string) (map[offsets.Place]offsets.Commit, error) {
+func (s *shard) committed(ctx context.Context, group string) (map[offsets.Place]offsets.Commit, error) {
 	s.mu.Lock()
 	commits, last := s.table.Of(group), s.table.Last(group)
 	s.mu.Unlock()
@@ -198,7 +198,7 @@ func (s *groupShard) committed(ctx context.Context, group string) (map[offsets.P
 	if err := s.replica.AwaitPassed(ctx, s.epoch, last+1); err != nil {
 		return nil, fmt.Errorf("group %q: %w", group, commitError(err))
 	}
-	im := s.groups.images.published.Load()
+	im := s.groups.image()
 	for p, c := range commits {
 		if ageOf(im, time.Time{}, 0).Gone(p, c) {
 			delete(commits, p)
@@ -208,7 +208,7 @@ func (s *groupShard) committed(ctx context.Context, group string) (map[offsets.P
 }
 
 // has reports whether the group has committed anything.
-func (s *groupShard) has(group string) bool {
+func (s *shard) has(group string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.table.Has(group)
@@ -216,7 +216,7 @@ func (s *groupShard) has(group string) bool {
 
 // known returns the groups of this shard in order: those that exist by their facts, and
 // those that have committed offsets and nothing else.
-func (s *groupShard) known(im *metadata.Image) []string {
+func (s *shard) known(im *metadata.Image) []string {
 	s.mu.Lock()
 	ids := s.table.Groups()
 	s.mu.Unlock()

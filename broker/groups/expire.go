@@ -1,4 +1,4 @@
-package broker
+package groups
 
 import (
 	"context"
@@ -13,10 +13,10 @@ import (
 	"github.com/brokersim/brokersim/wire"
 )
 
-// expire forgets offsets that are too old every offsets.retention.check.interval.ms, and
+// Expire forgets offsets that are too old every offsets.retention.check.interval.ms, and
 // those of deleted topics at once, until ctx ends. A group that has neither members nor
 // offsets ends with that.
-func (g *groups) expire(ctx context.Context) error {
+func (g *Groups) Expire(ctx context.Context) error {
 	timer := time.NewTimer(g.cfg.Config.OffsetsRetentionCheck)
 	defer timer.Stop()
 	for {
@@ -50,8 +50,8 @@ func ageOf(im *metadata.Image, now time.Time, retention time.Duration) offsets.A
 }
 
 // expire forgets what is too old in one shard. What fails is tried the next time.
-func (s *groupShard) expire(ctx context.Context, retention time.Duration) {
-	im := s.groups.images.published.Load()
+func (s *shard) expire(ctx context.Context, retention time.Duration) {
+	im := s.groups.image()
 	age := ageOf(im, time.Now(), retention)
 	for _, group := range s.known(im) {
 		pending, err := s.write(ctx, group, func(f consumergroup.Facts, t *offsets.Table) ([]offsets.Record, error) {
@@ -74,7 +74,7 @@ func (s *groupShard) expire(ctx context.Context, retention time.Duration) {
 }
 
 // endEmpty has a group deleted that nobody is in and that has no offsets.
-func (s *groupShard) endEmpty(ctx context.Context, group string, kept metadata.Group) {
+func (s *shard) endEmpty(ctx context.Context, group string, kept metadata.Group) {
 	f, err := consumergroup.FactsOf(kept)
 	if err != nil || consumergroup.CheckDelete(f) != nil {
 		return
@@ -85,12 +85,12 @@ func (s *groupShard) endEmpty(ctx context.Context, group string, kept metadata.G
 }
 
 // deleteGroup has the active coordinator delete a group whose offsets are gone.
-func (s *groupShard) deleteGroup(ctx context.Context, group string) error {
+func (s *shard) deleteGroup(ctx context.Context, group string) error {
 	ctx, cancel := context.WithTimeout(ctx, offsetCommitWait)
 	defer cancel()
 	req := kmsg.NewPtrDeleteGroupsRequest()
 	req.Version, req.Groups = 2, []string{group}
-	r := relay{groups: s.groups, shard: s, channel: s.groups.relays, Relay: wire.Relay{Broker: s.groups.cfg.ID, LeaderEpoch: s.epoch}}
+	r := relay{groups: s.groups, shard: s, channel: s.groups.cfg.Relays, Relay: wire.Relay{Broker: s.groups.cfg.ID, LeaderEpoch: s.epoch}}
 	resp, err := r.do(ctx, req)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package broker
+package groups
 
 import (
 	"time"
@@ -22,11 +22,10 @@ type CommittedOffsets struct {
 	Pending bool
 }
 
-// CommittedOffsets is for those who look at a broker from outside its protocol: what groups
-// have committed, for each partition of __consumer_offsets whose groups it serves now. It
-// waits for nothing, also not for a paused broker.
-func (b *Broker) CommittedOffsets() []OffsetsStatus {
-	shards, _ := b.groups.led()
+// Committed is what groups have committed, for each partition of __consumer_offsets whose groups
+// this broker serves now. It waits for nothing.
+func (g *Groups) Committed() []OffsetsStatus {
+	shards, _ := g.led()
 	all := make([]OffsetsStatus, len(shards))
 	for i, s := range shards {
 		all[i] = s.status()
@@ -34,8 +33,8 @@ func (b *Broker) CommittedOffsets() []OffsetsStatus {
 	return all
 }
 
-func (s *groupShard) status() OffsetsStatus {
-	age := ageOf(s.groups.images.published.Load(), time.Time{}, 0)
+func (s *shard) status() OffsetsStatus {
+	age := ageOf(s.groups.image(), time.Time{}, 0)
 	status := OffsetsStatus{Partition: s.partition, LeaderEpoch: s.epoch, Groups: map[string]CommittedOffsets{}}
 	last := map[string]int64{}
 	s.mu.Lock()

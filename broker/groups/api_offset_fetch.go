@@ -1,4 +1,4 @@
-package broker
+package groups
 
 // OffsetFetch (key 9), versions 1 to 10: what a group has committed, in the partitions that are
 // named or in all. What is shown is committed by the in-sync replicas: the answer waits for the
@@ -23,22 +23,22 @@ import (
 	"github.com/brokersim/brokersim/wire"
 )
 
-func (b *Broker) offsetFetch(ctx context.Context, req *kmsg.OffsetFetchRequest) wire.Reply {
+func (g *Groups) OffsetFetch(ctx context.Context, req *kmsg.OffsetFetchRequest) wire.Reply {
 	if req.Version < 8 {
-		return wire.Reply{Later: func() kmsg.Response { return b.fetchOffsetsOfOne(ctx, req) }}
+		return wire.Reply{Later: func() kmsg.Response { return g.fetchOffsetsOfOne(ctx, req) }}
 	}
 	return wire.Reply{Later: func() kmsg.Response {
 		resp := req.ResponseKind().(*kmsg.OffsetFetchResponse)
 		resp.Groups = []kmsg.OffsetFetchResponseGroup{}
-		for _, g := range req.Groups {
-			resp.Groups = append(resp.Groups, b.fetchOffsets(ctx, g, req.Version))
+		for _, ask := range req.Groups {
+			resp.Groups = append(resp.Groups, g.fetchOffsets(ctx, ask, req.Version))
 		}
 		return resp
 	}}
 }
 
 // fetchOffsetsOfOne answers in the words of before version 8.
-func (b *Broker) fetchOffsetsOfOne(ctx context.Context, req *kmsg.OffsetFetchRequest) kmsg.Response {
+func (g *Groups) fetchOffsetsOfOne(ctx context.Context, req *kmsg.OffsetFetchRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.OffsetFetchResponse)
 	resp.Topics = []kmsg.OffsetFetchResponseTopic{}
 	ask := kmsg.NewOffsetFetchRequestGroup()
@@ -49,12 +49,12 @@ func (b *Broker) fetchOffsetsOfOne(ctx context.Context, req *kmsg.OffsetFetchReq
 	for _, t := range req.Topics {
 		ask.Topics = append(ask.Topics, kmsg.OffsetFetchRequestGroupTopic{Topic: t.Topic, Partitions: t.Partitions})
 	}
-	g := b.fetchOffsets(ctx, ask, req.Version)
-	resp.ErrorCode = g.ErrorCode
-	if g.ErrorCode != 0 && req.Version < 2 { // there is no other place for it
-		g.Topics = failedTopics(ask.Topics, g.ErrorCode)
+	a := g.fetchOffsets(ctx, ask, req.Version)
+	resp.ErrorCode = a.ErrorCode
+	if a.ErrorCode != 0 && req.Version < 2 { // there is no other place for it
+		a.Topics = failedTopics(ask.Topics, a.ErrorCode)
 	}
-	for _, t := range g.Topics {
+	for _, t := range a.Topics {
 		topic := kmsg.NewOffsetFetchResponseTopic()
 		topic.Topic = t.Topic
 		for _, p := range t.Partitions {
@@ -86,30 +86,30 @@ func uncommitted(partition int32, code int16) kmsg.OffsetFetchResponseGroupTopic
 }
 
 // fetchOffsets answers for one group.
-func (b *Broker) fetchOffsets(ctx context.Context, ask kmsg.OffsetFetchRequestGroup, version int16) kmsg.OffsetFetchResponseGroup {
-	g := kmsg.NewOffsetFetchResponseGroup()
-	g.Group, g.Topics = ask.Group, []kmsg.OffsetFetchResponseGroupTopic{}
-	commits, err := b.committedOffsets(ctx, ask.Group)
+func (g *Groups) fetchOffsets(ctx context.Context, ask kmsg.OffsetFetchRequestGroup, version int16) kmsg.OffsetFetchResponseGroup {
+	a := kmsg.NewOffsetFetchResponseGroup()
+	a.Group, a.Topics = ask.Group, []kmsg.OffsetFetchResponseGroupTopic{}
+	commits, err := g.committedOffsets(ctx, ask.Group)
 	if err != nil {
-		g.ErrorCode = wire.Code(err)
-		return g
+		a.ErrorCode = wire.Code(err)
+		return a
 	}
 	if ask.Topics == nil {
-		ask.Topics = topicsOf(commits, b.image())
+		ask.Topics = topicsOf(commits, g.image())
 	}
 	for _, t := range ask.Topics {
-		g.Topics = append(g.Topics, b.fetchedTopic(t, commits, version >= 10))
+		a.Topics = append(a.Topics, g.fetchedTopic(t, commits, version >= 10))
 	}
-	return g
+	return a
 }
 
-func (b *Broker) committedOffsets(ctx context.Context, group string) (map[offsets.Place]offsets.Commit, error) {
-	shard, err := b.groups.loaded(ctx, group)
+func (g *Groups) committedOffsets(ctx context.Context, group string) (map[offsets.Place]offsets.Commit, error) {
+	s, err := g.loaded(ctx, group)
 	if err != nil {
 		return nil, err
 	}
-	commits, err := shard.committed(ctx, group)
-	return commits, cmp.Or(err, b.groups.speaks(time.Now()))
+	commits, err := s.committed(ctx, group)
+	return commits, cmp.Or(err, g.speaks(time.Now()))
 }
 
 // topicsOf asks for all that a group has committed.
@@ -129,12 +129,12 @@ func topicsOf(commits map[offsets.Place]offsets.Commit, im *metadata.Image) (top
 	return topics
 }
 
-func (b *Broker) fetchedTopic(ask kmsg.OffsetFetchRequestGroupTopic, commits map[offsets.Place]offsets.Commit, byID bool) kmsg.OffsetFetchResponseGroupTopic {
+func (g *Groups) fetchedTopic(ask kmsg.OffsetFetchRequestGroupTopic, commits map[offsets.Place]offsets.Commit, byID bool) kmsg.OffsetFetchResponseGroupTopic {
 	topic := kmsg.NewOffsetFetchResponseGroupTopic()
 	topic.Topic, topic.TopicID = ask.Topic, ask.TopicID
 	name, code := ask.Topic, int16(0)
 	if byID {
-		known, err := topicRef{id: ask.TopicID, byID: true}.find(b.image())
+		known, err := g.image().FindTopic(ask.TopicID, "", true)
 		if code = wire.Code(err); err == nil {
 			name = known.Name
 		}

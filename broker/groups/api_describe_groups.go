@@ -1,4 +1,4 @@
-package broker
+package groups
 
 // DescribeGroups (key 15), versions 0 to 6: state, protocol and members of groups, by what this
 // broker has replayed of them. Members that wait for their first generation are no facts
@@ -25,50 +25,50 @@ import (
 // describe, describe its configs, alter them.
 const groupOperations int32 = 1<<3 | 1<<6 | 1<<8 | 1<<10 | 1<<11
 
-func (b *Broker) describeGroups(ctx context.Context, req *kmsg.DescribeGroupsRequest) kmsg.Response {
+func (g *Groups) DescribeGroups(ctx context.Context, req *kmsg.DescribeGroupsRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
 	resp.Groups = []kmsg.DescribeGroupsResponseGroup{}
 	for _, id := range req.Groups {
-		g, err := b.describeGroup(ctx, id)
+		a, err := g.describeGroup(ctx, id)
 		if err != nil {
-			g.ErrorCode = wire.Code(err)
+			a.ErrorCode = wire.Code(err)
 			if req.Version >= 6 {
-				g.ErrorMessage = kmsg.StringPtr(err.Error())
+				a.ErrorMessage = kmsg.StringPtr(err.Error())
 			}
 		}
-		if g.State == consumergroup.Dead.String() && req.Version < 6 {
-			g.ErrorCode = 0
+		if a.State == consumergroup.Dead.String() && req.Version < 6 {
+			a.ErrorCode = 0
 		}
-		if req.IncludeAuthorizedOperations && g.ErrorCode == 0 {
-			g.AuthorizedOperations = groupOperations
+		if req.IncludeAuthorizedOperations && a.ErrorCode == 0 {
+			a.AuthorizedOperations = groupOperations
 		}
-		resp.Groups = append(resp.Groups, g)
+		resp.Groups = append(resp.Groups, a)
 	}
 	return resp
 }
 
-func (b *Broker) describeGroup(ctx context.Context, id string) (kmsg.DescribeGroupsResponseGroup, error) {
-	g := kmsg.NewDescribeGroupsResponseGroup()
-	g.Group, g.Members = id, []kmsg.DescribeGroupsResponseGroupMember{}
-	shard, err := b.groups.loaded(ctx, id)
+func (g *Groups) describeGroup(ctx context.Context, id string) (kmsg.DescribeGroupsResponseGroup, error) {
+	a := kmsg.NewDescribeGroupsResponseGroup()
+	a.Group, a.Members = id, []kmsg.DescribeGroupsResponseGroupMember{}
+	s, err := g.loaded(ctx, id)
 	if err != nil {
-		return g, err
+		return a, err
 	}
-	f, err := consumergroup.FactsAt(b.image(), id)
+	f, err := consumergroup.FactsAt(g.image(), id)
 	if err != nil {
-		return g, err
+		return a, err
 	}
 	switch f := f.(type) {
 	case *consumergroup.ClassicFacts:
-		describeClassic(&g, f)
+		describeClassic(&a, f)
 	default:
-		if !shard.has(id) {
-			g.State = consumergroup.Dead.String()
-			return g, fmt.Errorf("%w: %q", metadata.ErrGroupIDNotFound, id)
+		if !s.has(id) {
+			a.State = consumergroup.Dead.String()
+			return a, fmt.Errorf("%w: %q", metadata.ErrGroupIDNotFound, id)
 		}
-		g.State = consumergroup.Empty.String()
+		a.State = consumergroup.Empty.String()
 	}
-	return g, nil
+	return a, nil
 }
 
 func describeClassic(g *kmsg.DescribeGroupsResponseGroup, f *consumergroup.ClassicFacts) {

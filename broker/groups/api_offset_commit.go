@@ -1,4 +1,4 @@
-package broker
+package groups
 
 // OffsetCommit (key 8), versions 2 to 10. A commit is let in by what this broker has
 // replayed of the group's facts: it names a current member and its generation, or nobody
@@ -26,12 +26,12 @@ import (
 	"github.com/brokersim/brokersim/wire"
 )
 
-func (b *Broker) offsetCommit(ctx context.Context, r *wire.Request, req *kmsg.OffsetCommitRequest) wire.Reply {
-	errs, records := b.commitRecords(req)
+func (g *Groups) OffsetCommit(ctx context.Context, r *wire.Request, req *kmsg.OffsetCommitRequest) wire.Reply {
+	errs, records := g.commitRecords(req)
 	if len(records) == 0 {
 		return wire.Reply{Response: offsetCommitResponse(req, errs, nil)}
 	}
-	pending, err := b.commit(ctx, req, records)
+	pending, err := g.commit(ctx, req, records)
 	if err != nil || pending == nil {
 		return wire.Reply{Response: offsetCommitResponse(req, errs, err)}
 	}
@@ -40,14 +40,14 @@ func (b *Broker) offsetCommit(ctx context.Context, r *wire.Request, req *kmsg.Of
 
 // commitRecords makes a record of each partition that may have one, and errors, in the
 // order of the request, of the others.
-func (b *Broker) commitRecords(req *kmsg.OffsetCommitRequest) (errs []error, records []offsets.Record) {
-	im, now := b.image(), time.Now().UnixMilli()
+func (g *Groups) commitRecords(req *kmsg.OffsetCommitRequest) (errs []error, records []offsets.Record) {
+	im, now := g.image(), time.Now().UnixMilli()
 	expires := int64(-1)
 	if req.Version <= 4 && req.RetentionTimeMillis >= 0 {
 		expires = now + req.RetentionTimeMillis
 	}
 	for _, t := range req.Topics {
-		topic, err := topicRef{t.TopicID, t.Topic, req.Version >= 10}.find(im)
+		topic, err := im.FindTopic(t.TopicID, t.Topic, req.Version >= 10)
 		for _, p := range t.Partitions {
 			if err != nil {
 				errs = append(errs, err)
@@ -57,7 +57,7 @@ func (b *Broker) commitRecords(req *kmsg.OffsetCommitRequest) (errs []error, rec
 			if p.Metadata != nil {
 				c.Metadata = *p.Metadata
 			}
-			err := b.checkCommit(topic, p.Partition, c)
+			err := g.checkCommit(topic, p.Partition, c)
 			errs = append(errs, err)
 			if err == nil {
 				records = append(records, offsets.Record{
@@ -69,19 +69,19 @@ func (b *Broker) commitRecords(req *kmsg.OffsetCommitRequest) (errs []error, rec
 	return errs, records
 }
 
-func (b *Broker) checkCommit(topic *metadata.Topic, partition int32, c offsets.Commit) error {
+func (g *Groups) checkCommit(topic *metadata.Topic, partition int32, c offsets.Commit) error {
 	if partition < 0 || int(partition) >= len(topic.Partitions) {
 		return fmt.Errorf("%w: %s-%d", metadata.ErrUnknownTopicOrPartition, topic.Name, partition)
 	}
-	if most := b.cfg.Config.OffsetMetadataMaxBytes; len(c.Metadata) > most {
+	if most := g.cfg.Config.OffsetMetadataMaxBytes; len(c.Metadata) > most {
 		return fmt.Errorf("%w: %d bytes, %d are allowed", metadata.ErrOffsetMetadataTooLarge, len(c.Metadata), most)
 	}
 	return nil
 }
 
 // commit appends what a member, or nobody, may commit.
-func (b *Broker) commit(ctx context.Context, req *kmsg.OffsetCommitRequest, records []offsets.Record) (*pendingCommit, error) {
-	shard, err := b.groups.loaded(ctx, req.Group)
+func (g *Groups) commit(ctx context.Context, req *kmsg.OffsetCommitRequest, records []offsets.Record) (*pendingCommit, error) {
+	s, err := g.loaded(ctx, req.Group)
 	if err != nil {
 		return nil, err
 	}
@@ -91,17 +91,17 @@ func (b *Broker) commit(ctx context.Context, req *kmsg.OffsetCommitRequest, reco
 	}
 	m := member{req.Group, req.MemberID}
 	var session time.Duration
-	pending, err := shard.write(ctx, req.Group, func(f consumergroup.Facts, _ *offsets.Table) ([]offsets.Record, error) {
+	pending, err := s.write(ctx, req.Group, func(f consumergroup.Facts, _ *offsets.Table) ([]offsets.Record, error) {
 		session = consumergroup.SessionTimeout(f, req.MemberID)
 		err := consumergroup.CheckCommit(f, who)
 		if grace := consumergroup.Grace(f, req.MemberID); err == nil && grace > 0 {
-			shard.promises.make(m, req.InstanceID, req.Generation, time.Now().Add(grace))
+			s.promises.make(m, req.InstanceID, req.Generation, time.Now().Add(grace))
 		}
 		return records, err
 	})
 	switch {
 	case err == nil && session > 0:
-		b.groups.alive.note(sign{m, shard, req.InstanceID, req.Generation}, session, time.Now())
+		g.alive.note(sign{m, s, req.InstanceID, req.Generation}, session, time.Now())
 	case errors.Is(err, metadata.ErrGroupIDNotFound) && req.Version < 9:
 		err = fmt.Errorf("%w: %w", metadata.ErrIllegalGeneration, err)
 	}

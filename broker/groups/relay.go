@@ -1,4 +1,4 @@
-package broker
+package groups
 
 import (
 	"context"
@@ -16,15 +16,15 @@ import (
 
 // A relay is a request of a group on its way to the active coordinator and back.
 type relay struct {
-	groups  *groups
-	shard   *groupShard
-	channel *coordinatorChannel
+	groups  *Groups
+	shard   *shard
+	channel Channel
 	client  *string // the client's id
 	wire.Relay
 }
 
 // relay prepares to relay what a client asks of a group in a shard.
-func (g *groups) relay(s *groupShard, channel *coordinatorChannel, r *wire.Request) relay {
+func (g *Groups) relay(s *shard, channel Channel, r *wire.Request) relay {
 	return relay{groups: g, shard: s, channel: channel, client: r.ClientID, Relay: wire.Relay{
 		Broker: g.cfg.ID, LeaderEpoch: s.epoch, ClientHost: hostOf(r.Conn.RemoteAddr()),
 	}}
@@ -65,7 +65,7 @@ func (r relay) do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) 
 		return nil, err
 	}
 	replayed := func(im *metadata.Image) bool { return im.Offset() >= shown || !guard.ReplayBeforeAnswer.Holds() }
-	if err := r.groups.images.until(ctx, r.groups.ctx.Done(), replayed); err != nil {
+	if err := r.groups.cfg.Until(ctx, replayed); err != nil {
 		return nil, fmt.Errorf("%w: replaying up to metadata offset %d: %w", metadata.ErrCoordinatorNotAvailable, shown, err)
 	}
 	if err := r.shard.settled(ctx); err != nil {

@@ -1,4 +1,4 @@
-package broker
+package groups
 
 import (
 	"context"
@@ -91,14 +91,14 @@ func (p *promises) open(who member, generation int32, rejoined func(id string) b
 
 // answerHeartbeat answers a heartbeat by what is replayed here, as long as no other broker can be the
 // group's. Who may go on is promised so.
-func (s *groupShard) answerHeartbeat(req *kmsg.HeartbeatRequest) error {
+func (s *shard) answerHeartbeat(req *kmsg.HeartbeatRequest) error {
 	beat := heartbeatOf(req.MemberID, req.InstanceID, req.Generation)
 	for {
 		now := time.Now()
 		if err := s.groups.speaks(now); err != nil {
 			return err
 		}
-		im := s.groups.images.published.Load()
+		im := s.groups.image()
 		f, err := consumergroup.FactsAt(im, req.Group)
 		if err != nil {
 			return err
@@ -107,7 +107,7 @@ func (s *groupShard) answerHeartbeat(req *kmsg.HeartbeatRequest) error {
 			return err
 		}
 		s.promises.make(member{req.Group, req.MemberID}, req.InstanceID, req.Generation, now.Add(consumergroup.Grace(f, req.MemberID)))
-		if s.groups.images.published.Load() == im {
+		if s.groups.image() == im {
 			return nil // whoever is told of newer facts finds the promise
 		}
 	}
@@ -115,7 +115,7 @@ func (s *groupShard) answerHeartbeat(req *kmsg.HeartbeatRequest) error {
 
 // told takes back what was promised to a member that is told, by the answer to its heartbeat, that it is
 // none any more.
-func (s *groupShard) told(req kmsg.Request, answer kmsg.Response) {
+func (s *shard) told(req kmsg.Request, answer kmsg.Response) {
 	beat, ok := req.(*kmsg.HeartbeatRequest)
 	if !ok {
 		return
@@ -130,7 +130,7 @@ func (s *groupShard) told(req kmsg.Request, answer kmsg.Response) {
 
 // heardOf takes back promises to who shows by what it asks that it knows of the next generation, or
 // that it goes.
-func (s *groupShard) heardOf(req kmsg.Request) {
+func (s *shard) heardOf(req kmsg.Request) {
 	switch req := req.(type) {
 	case *kmsg.JoinGroupRequest:
 		s.promises.release(member{req.Group, req.MemberID}, req.InstanceID)
@@ -147,11 +147,11 @@ func (s *groupShard) heardOf(req kmsg.Request) {
 // keepWord returns once no promise binds that an assignment of this generation would break. The member
 // that waits for its assignment meanwhile is not silent. The error is what it is told instead if
 // the group has gone on without it: nobody may get what was assigned before somebody else got it.
-func (s *groupShard) keepWord(ctx context.Context, req *kmsg.SyncGroupRequest) error {
+func (s *shard) keepWord(ctx context.Context, req *kmsg.SyncGroupRequest) error {
 	who := member{req.Group, req.MemberID}
 	for waited := false; guard.PromiseKept.Holds(); waited = true {
 		now := time.Now()
-		f, err := consumergroup.FactsAt(s.groups.images.published.Load(), req.Group)
+		f, err := consumergroup.FactsAt(s.groups.image(), req.Group)
 		if err == nil && waited {
 			err = consumergroup.CheckHeartbeat(f, heartbeatOf(req.MemberID, req.InstanceID, req.Generation))
 		}
