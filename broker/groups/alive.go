@@ -21,6 +21,7 @@ type keepAlive struct {
 
 	mu      sync.Mutex // a leaf
 	told    map[member]time.Time
+	sweepAt int             // how many of them make it worth looking for those that were not heard of lately
 	waiting map[member]sign // not told yet
 }
 
@@ -38,12 +39,11 @@ type sign struct {
 // that Kafka allows by default would do.
 const tellAtMost = time.Second
 
-// maxTold is how many members are remembered before those are forgotten that were not
-// heard of lately.
-const maxTold = 10_000
+// fewTold are remembered though they were not heard of lately.
+const fewTold = 1000
 
 func newKeepAlive(send func(context.Context, sign) error) *keepAlive {
-	return &keepAlive{send: send, wake: make(chan struct{}, 1), told: map[member]time.Time{}, waiting: map[member]sign{}}
+	return &keepAlive{send: send, wake: make(chan struct{}, 1), told: map[member]time.Time{}, sweepAt: fewTold, waiting: map[member]sign{}}
 }
 
 // note takes a sign of life of a member whose session has that length; 0 if it is to be told
@@ -55,12 +55,9 @@ func (k *keepAlive) note(s sign, session time.Duration, now time.Time) {
 	if last, ok := k.told[s.member]; ok && now.Sub(last) < every {
 		return
 	}
-	if len(k.told) >= maxTold {
-		for m, at := range k.told {
-			if now.Sub(at) >= tellAtMost {
-				delete(k.told, m)
-			}
-		}
+	if len(k.told) > k.sweepAt {
+		maps.DeleteFunc(k.told, func(_ member, at time.Time) bool { return now.Sub(at) >= tellAtMost })
+		k.sweepAt = max(fewTold, 2*len(k.told))
 	}
 	k.told[s.member] = now
 	k.waiting[s.member] = s

@@ -95,7 +95,8 @@ func (g *Groups) commit(ctx context.Context, req *kmsg.OffsetCommitRequest, reco
 		session = consumergroup.SessionTimeout(f, req.MemberID)
 		err := consumergroup.CheckCommit(f, who)
 		if grace := consumergroup.Grace(f, req.MemberID); err == nil && grace > 0 {
-			s.promises.make(m, req.InstanceID, req.Generation, time.Now().Add(grace))
+			now := time.Now()
+			s.promises.make(m, req.InstanceID, req.Generation, now.Add(grace), now)
 		}
 		return records, err
 	})

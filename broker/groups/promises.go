@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -21,9 +22,11 @@ import (
 // assignment of a later generation is passed on before the promise is over: the member has
 // been silent for its grace since, or says itself that it knows better.
 type promises struct {
-	mu      sync.Mutex // a leaf
-	made    map[member]promise
-	settled chan struct{} // closed, and made anew, when a promise was taken back
+	mu      sync.Mutex                    // a leaf
+	made    map[string]map[string]promise // by group and member
+	n       int                           // how many
+	sweepAt int                           // how many make it worth looking for those that are over
+	settled chan struct{}                 // closed, and made anew, when a promise was taken back
 }
 
 type promise struct {
@@ -32,45 +35,57 @@ type promise struct {
 	until      time.Time
 }
 
-// maxPromises is how many are kept before those are dropped that are over.
-const maxPromises = 10_000
+// fewPromises are not worth looking for those that are over.
+const fewPromises = 1000
 
 func newPromises() *promises {
-	return &promises{made: map[member]promise{}, settled: make(chan struct{})}
+	return &promises{made: map[string]map[string]promise{}, sweepAt: fewPromises, settled: make(chan struct{})}
 }
 
 // make promises a member of a generation that it may count on what it owns until then.
-func (p *promises) make(m member, instance *string, generation int32, until time.Time) {
+func (p *promises) make(m member, instance *string, generation int32, until, now time.Time) {
 	q := promise{generation: generation, until: until}
 	if instance != nil {
 		q.instance = *instance
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.made) >= maxPromises {
-		for m, old := range p.made {
-			if time.Until(old.until) <= 0 {
-				delete(p.made, m)
-			}
+	group := p.made[m.group]
+	if group == nil {
+		group = map[string]promise{}
+		p.made[m.group] = group
+	}
+	p.n -= len(group)
+	group[m.id] = q
+	if p.n += len(group); p.n > p.sweepAt {
+		p.sweep(now)
+	}
+}
+
+// sweep drops what is over.
+func (p *promises) sweep(now time.Time) {
+	p.n = 0
+	for group, made := range p.made {
+		maps.DeleteFunc(made, func(_ string, q promise) bool { return !q.until.After(now) })
+		if p.n += len(made); len(made) == 0 {
+			delete(p.made, group)
 		}
 	}
-	p.made[m] = q
+	p.sweepAt = max(fewPromises, 2*p.n)
 }
 
 // release takes back what the member was promised, and what another process was under the same instance.
 func (p *promises) release(m member, instance *string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	before := len(p.made)
-	delete(p.made, m)
+	group := p.made[m.group]
+	before := len(group)
+	delete(group, m.id)
 	if instance != nil {
-		for old, q := range p.made {
-			if old.group == m.group && q.instance == *instance {
-				delete(p.made, old)
-			}
-		}
+		maps.DeleteFunc(group, func(_ string, q promise) bool { return q.instance == *instance })
 	}
-	if len(p.made) < before {
+	if len(group) < before {
+		p.n -= before - len(group)
 		close(p.settled)
 		p.settled = make(chan struct{})
 	}
@@ -81,8 +96,8 @@ func (p *promises) release(m member, instance *string) {
 func (p *promises) open(who member, generation int32, rejoined func(id string) bool, now time.Time) (until time.Time, settled <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for m, q := range p.made {
-		if m.group == who.group && m.id != who.id && q.generation < generation && q.until.After(now) && q.until.After(until) && !rejoined(m.id) {
+	for id, q := range p.made[who.group] {
+		if id != who.id && q.generation < generation && q.until.After(now) && q.until.After(until) && !rejoined(id) {
 			until = q.until
 		}
 	}
@@ -106,7 +121,7 @@ func (s *shard) answerHeartbeat(req *kmsg.HeartbeatRequest) error {
 		if err := consumergroup.CheckHeartbeat(f, beat); err != nil {
 			return err
 		}
-		s.promises.make(member{req.Group, req.MemberID}, req.InstanceID, req.Generation, now.Add(consumergroup.Grace(f, req.MemberID)))
+		s.promises.make(member{req.Group, req.MemberID}, req.InstanceID, req.Generation, now.Add(consumergroup.Grace(f, req.MemberID)), now)
 		if s.groups.image() == im {
 			return nil // whoever is told of newer facts finds the promise
 		}
