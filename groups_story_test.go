@@ -83,11 +83,20 @@ func newGroupStory(t *testing.T, opts ...brokersim.Option) *groupStory {
 // elect makes next the group's broker.
 func (s *groupStory) elect() {
 	s.t.Helper()
-	var set kadm.TopicsSet
-	set.Add(metadata.OffsetsTopic, 0)
-	_, err := kadm.NewClient(s.admin).ElectLeaders(s.t.Context(), kadm.ElectPreferredReplica, set)
-	require.NoError(s.t, err)
+	require.NoError(s.t, <-s.elects())
 	s.c.Must(brokersim.LedBy(metadata.OffsetsTopic, 0, s.next.ID()))
+}
+
+// elects makes next the group's broker meanwhile: the answer says no more than that it was decided.
+func (s *groupStory) elects() <-chan error {
+	elected := make(chan error, 1)
+	go func() {
+		var set kadm.TopicsSet
+		set.Add(metadata.OffsetsTopic, 0)
+		_, err := kadm.NewClient(s.admin).ElectLeaders(context.Background(), kadm.ElectPreferredReplica, set)
+		elected <- err
+	}()
+	return elected
 }
 
 // deafen keeps a broker from replaying anything new, though it heartbeats.
