@@ -103,16 +103,7 @@ func (s *groupStory) oneGeneration(through func()) (wrong string) {
 	a, b := s.hand(), s.hand()
 	a.session, b.session = time.Second, time.Second
 	a.works(s.home, 5)
-	joined := b.joins(s.home)
-	time.Sleep(10 * time.Millisecond)
-	require.NoError(s.t, a.join(s.home))
-	require.NoError(s.t, <-joined)
-	synced := make(chan error, 2)
-	for _, h := range []*hand{a, b} {
-		go func() { synced <- h.sync(s.home) }()
-	}
-	require.NoError(s.t, <-synced)
-	require.NoError(s.t, <-synced)
+	s.share(s.home, a, b)
 	beats := []func() error{a.beating(), b.beating()}
 	s.ruleEnds()
 	through()

@@ -294,6 +294,25 @@ func (h *hand) works(to *brokersim.Broker, offset int64) {
 	require.NoError(h.s.t, h.commit(to, h.generation, offset))
 }
 
+// share has b join the group that a is in: both are at work in the next generation then.
+func (s *groupStory) share(to *brokersim.Broker, a, b *hand) {
+	s.t.Helper()
+	joined := b.joins(to)
+	time.Sleep(10 * time.Millisecond)
+	require.NoError(s.t, a.join(to))
+	require.NoError(s.t, <-joined)
+	s.assigned(to, a, b)
+}
+
+// assigned has both sync.
+func (s *groupStory) assigned(to *brokersim.Broker, a, b *hand) {
+	s.t.Helper()
+	synced := make(chan error, 1)
+	go func() { synced <- b.sync(to) }()
+	require.NoError(s.t, a.sync(to))
+	require.NoError(s.t, <-synced)
+}
+
 // shows is what a broker says is committed, patiently.
 func (h *hand) shows(to *brokersim.Broker) (offset int64) {
 	h.s.t.Helper()
