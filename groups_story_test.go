@@ -135,11 +135,11 @@ type hand struct {
 	roll               []string // of the group leader: who is a member
 }
 
-func (s *groupStory) hand() *hand {
+func (s *groupStory) hand(opts ...kgo.Opt) *hand {
 	v := kversion.Stable()
 	v.SetMaxKeyVersion(kmsg.OffsetCommit.Int16(), 9)
 	v.SetMaxKeyVersion(kmsg.OffsetFetch.Int16(), 9)
-	return &hand{s: s, cl: client(s.t, s.c, kgo.MaxVersions(v)), generation: -1, session: time.Minute, rebalance: 500 * time.Millisecond}
+	return &hand{s: s, cl: client(s.t, s.c, append([]kgo.Opt{kgo.MaxVersions(v)}, opts...)...), generation: -1, session: time.Minute, rebalance: 500 * time.Millisecond}
 }
 
 // ask sends one request once.
