@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/brokersim/brokersim"
@@ -81,6 +82,35 @@ func TestAPromiseEndsWithWhatItsMemberSays(t *testing.T) {
 		require.NoError(s.t, a.leave(s.home))
 		require.NoError(s.t, b.join(s.home))
 		require.NoError(s.t, b.sync(s.home))
+		require.Less(s.t, time.Since(began), 100*time.Millisecond)
+	})
+}
+
+// Who is told that it is none any more needs no promise either.
+func TestAPromiseEndsWithWhatItsMemberIsTold(t *testing.T) {
+	brokertest.Virtual(t, func(t *testing.T) {
+		s := newGroupStory(t)
+		a, b := s.hand(), s.hand()
+		a.session, a.rebalance = 5*time.Second, time.Minute
+		a.works(s.home, 5)
+		require.NoError(s.t, a.heartbeat(s.home))
+		release := s.holdRelays(s.home)
+		time.Sleep(3500 * time.Millisecond)
+		require.NoError(s.t, a.heartbeat(s.home), "by what its broker knows")
+		time.Sleep(3 * time.Second)
+		release()
+		require.NoError(s.t, patiently(func() error { return b.join(s.home) }))
+		began := time.Now()
+		synced := make(chan error, 1)
+		go func() { synced <- b.sync(s.home) }()
+		time.Sleep(10 * time.Millisecond)
+		select {
+		case err := <-synced:
+			t.Fatalf("b is assigned what a may count on: %v", err)
+		default:
+		}
+		require.ErrorIs(s.t, a.heartbeat(s.home), kerr.UnknownMemberID)
+		require.NoError(s.t, <-synced)
 		require.Less(s.t, time.Since(began), 100*time.Millisecond)
 	})
 }
