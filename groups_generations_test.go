@@ -17,7 +17,7 @@ import (
 
 // Somebody joins while a member works. The next generation waits until that has rejoined, for it
 // has a minute to do so: it commits what it has done first.
-func TestS48AGenerationWaitsForWhoIsAtWork(t *testing.T) {
+func TestAGenerationWaitsForWhoIsAtWork(t *testing.T) {
 	killed(t, guard.JoinBarrier, func(s *groupStory) string {
 		a, b := s.hand(), s.hand()
 		a.rebalance = time.Minute
@@ -26,7 +26,8 @@ func TestS48AGenerationWaitsForWhoIsAtWork(t *testing.T) {
 		joined := b.joins(s.home)
 		time.Sleep(time.Second)
 		if err := a.commit(s.home, a.generation, 7); err != nil {
-			return fmt.Sprintf("b joins (%v, generation %d), and a, who is at work and has %v to rejoin, commits what it has done: %v", <-joined, b.generation, a.rebalance, err)
+			require.NoError(s.t, <-joined)
+			return fmt.Sprintf("b is in generation %d; a, who is at work and has %v to rejoin, commits what it has done: %v", b.generation, a.rebalance, err)
 		}
 		require.NoError(s.t, a.join(s.home))
 		require.NoError(s.t, <-joined)
@@ -65,7 +66,7 @@ func TestAGenerationThatIsNeverCommitted(t *testing.T) {
 }
 
 // Another node becomes the active coordinator: the generation that there is goes on.
-func TestS46AGenerationOutlivesTheActiveCoordinator(t *testing.T) {
+func TestAGenerationOutlivesTheActiveCoordinator(t *testing.T) {
 	killed(t, guard.SameGeneration, func(s *groupStory) string {
 		a, b := s.hand(), s.hand()
 		a.works(s.home, 5)
