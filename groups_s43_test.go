@@ -17,14 +17,7 @@ func TestS43ZombieMemberCommit(t *testing.T) {
 		a, b := s.hand(), s.hand()
 		a.works(s.home, 5)
 		s.ruleEnds()
-		joined := b.joins(s.home)
-		time.Sleep(10 * time.Millisecond)
-		require.NoError(s.t, a.join(s.home))
-		require.NoError(s.t, <-joined)
-		synced := make(chan error, 1)
-		go func() { synced <- b.sync(s.home) }()
-		require.NoError(s.t, a.sync(s.home))
-		require.NoError(s.t, <-synced)
+		s.share(s.home, a, b)
 		require.NoError(s.t, b.commit(s.home, b.generation, 9))
 		err := a.commit(s.home, 1, 7)
 		if now := b.shows(s.home); err == nil || now != 9 {
@@ -92,13 +85,13 @@ func late(s *groupStory, a, b *hand, joined <-chan error, hears func()) string {
 		heard = true
 	case <-time.After(2 * time.Second):
 	}
-	before := a.commit(s.home, 1, 7) // before b has heard it may
+	before := a.commit(s.home, a.generation, 7) // before b has heard it may
 	if !heard {
 		hears()
 		require.NoError(s.t, <-joined)
 	}
 	began := b.shows(s.home)
-	err := a.commit(s.home, 1, 8)
+	err := a.commit(s.home, a.generation, 8)
 	if now := b.shows(s.home); heard && before == nil || err == nil || now != began {
 		return fmt.Sprintf("b is in generation %d and began at %d; commits of a's end with %v and %v, and make it %d", b.generation, began, before, err, now)
 	}

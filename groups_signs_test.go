@@ -87,10 +87,7 @@ func TestAPromiseEndsWithWhatItsMemberSays(t *testing.T) {
 		began := time.Now()
 		require.NoError(s.t, a.join(s.home))
 		require.NoError(s.t, <-joined)
-		synced := make(chan error, 1)
-		go func() { synced <- b.sync(s.home) }()
-		require.NoError(s.t, a.sync(s.home))
-		require.NoError(s.t, <-synced)
+		s.assigned(s.home, a, b)
 		require.NoError(s.t, a.commit(s.home, a.generation, 7))
 		require.NoError(s.t, a.leave(s.home))
 		require.NoError(s.t, b.join(s.home))
@@ -173,5 +170,34 @@ func TestAnAssignmentThatIsTooLateIsNotPassedOn(t *testing.T) {
 		require.NoError(t, admin.leave(s.home), "somebody removes b")
 		require.ErrorIs(t, <-synced, kerr.UnknownMemberID)
 		require.GreaterOrEqual(t, time.Since(told), a.session)
+	})
+}
+
+// Who is told that it is none any more needs no promise either.
+func TestAPromiseEndsWithWhatItsMemberIsTold(t *testing.T) {
+	brokertest.Virtual(t, func(t *testing.T) {
+		s := newGroupStory(t)
+		a, b := s.hand(), s.hand()
+		a.session, a.rebalance = 5*time.Second, time.Minute
+		a.works(s.home, 5)
+		require.NoError(s.t, a.heartbeat(s.home))
+		release := s.holdRelays(s.home)
+		time.Sleep(3500 * time.Millisecond)
+		require.NoError(s.t, a.heartbeat(s.home), "by what its broker knows")
+		time.Sleep(3 * time.Second)
+		release()
+		require.NoError(s.t, patiently(func() error { return b.join(s.home) }))
+		began := time.Now()
+		synced := make(chan error, 1)
+		go func() { synced <- b.sync(s.home) }()
+		time.Sleep(10 * time.Millisecond)
+		select {
+		case err := <-synced:
+			t.Fatalf("b is assigned what a may count on: %v", err)
+		default:
+		}
+		require.ErrorIs(s.t, a.heartbeat(s.home), kerr.UnknownMemberID)
+		require.NoError(s.t, <-synced)
+		require.Less(s.t, time.Since(began), 100*time.Millisecond)
 	})
 }

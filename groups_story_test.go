@@ -83,11 +83,20 @@ func newGroupStory(t *testing.T, opts ...brokersim.Option) *groupStory {
 // elect makes next the group's broker.
 func (s *groupStory) elect() {
 	s.t.Helper()
-	var set kadm.TopicsSet
-	set.Add(metadata.OffsetsTopic, 0)
-	_, err := kadm.NewClient(s.admin).ElectLeaders(s.t.Context(), kadm.ElectPreferredReplica, set)
-	require.NoError(s.t, err)
+	require.NoError(s.t, <-s.elects())
 	s.c.Must(brokersim.LedBy(metadata.OffsetsTopic, 0, s.next.ID()))
+}
+
+// elects makes next the group's broker meanwhile: the answer says no more than that it was decided.
+func (s *groupStory) elects() <-chan error {
+	elected := make(chan error, 1)
+	go func() {
+		var set kadm.TopicsSet
+		set.Add(metadata.OffsetsTopic, 0)
+		_, err := kadm.NewClient(s.admin).ElectLeaders(context.Background(), kadm.ElectPreferredReplica, set)
+		elected <- err
+	}()
+	return elected
 }
 
 // deafen keeps a broker from replaying anything new, though it heartbeats.
@@ -126,11 +135,11 @@ type hand struct {
 	roll               []string // of the group leader: who is a member
 }
 
-func (s *groupStory) hand() *hand {
+func (s *groupStory) hand(opts ...kgo.Opt) *hand {
 	v := kversion.Stable()
 	v.SetMaxKeyVersion(kmsg.OffsetCommit.Int16(), 9)
 	v.SetMaxKeyVersion(kmsg.OffsetFetch.Int16(), 9)
-	return &hand{s: s, cl: client(s.t, s.c, kgo.MaxVersions(v)), generation: -1, session: time.Minute, rebalance: 500 * time.Millisecond}
+	return &hand{s: s, cl: client(s.t, s.c, append([]kgo.Opt{kgo.MaxVersions(v)}, opts...)...), generation: -1, session: time.Minute, rebalance: 500 * time.Millisecond}
 }
 
 // ask sends one request once.
@@ -283,6 +292,25 @@ func (h *hand) works(to *brokersim.Broker, offset int64) {
 	require.NoError(h.s.t, patiently(func() error { return h.join(to) }))
 	require.NoError(h.s.t, h.sync(to))
 	require.NoError(h.s.t, h.commit(to, h.generation, offset))
+}
+
+// share has b join the group that a is in: both are at work in the next generation then.
+func (s *groupStory) share(to *brokersim.Broker, a, b *hand) {
+	s.t.Helper()
+	joined := b.joins(to)
+	time.Sleep(10 * time.Millisecond)
+	require.NoError(s.t, a.join(to))
+	require.NoError(s.t, <-joined)
+	s.assigned(to, a, b)
+}
+
+// assigned has both sync.
+func (s *groupStory) assigned(to *brokersim.Broker, a, b *hand) {
+	s.t.Helper()
+	synced := make(chan error, 1)
+	go func() { synced <- b.sync(to) }()
+	require.NoError(s.t, a.sync(to))
+	require.NoError(s.t, <-synced)
 }
 
 // shows is what a broker says is committed, patiently.

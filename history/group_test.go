@@ -81,6 +81,7 @@ func TestWrongHistoriesAreFound(t *testing.T) {
 		"bob, who does not own orders-0, committed 3 there after 5 was committed":                            {read(ann, 0, 5), assigned(ann, "a-1", 1), committed(ann, 5), committed(bob, 3)},
 		"ann, who does not own orders-0, committed 2 there after 5 was committed":                            {assigned(ann, "a-1", 1), read(ann, 0, 3), expired("a-1"), assigned(bob, "b-1", 2), read(bob, 0, 5), committed(bob, 5), committed(ann, 2)},
 		"ann, who does not own orders-0, committed 1 there after 4 was committed":                            {assigned(ann, "a-1", 1), read(ann, 0, 4), committed(ann, 4), revoked(ann), committed(ann, 1)},
+		"bob, who does not own orders-0, committed 2 there after 5 was committed":                            {assigned(ann, "a-1", 1), read(ann, 0, 5), committed(ann, 5), late(bob, 2, revoked(ann), assigned(bob, "b-1", 2))},
 		"bob began orders-0 at offset 2 in generation 2, though 5 had been committed":                        {assigned(ann, "a-1", 1), read(ann, 0, 5), committed(ann, 5), revoked(ann), assigned(bob, "b-1", 2), read(bob, 2, 6)},
 		"2 records of orders-0 below the committed offset 5 were delivered to nobody, the first at offset 3": {assigned(ann, "a-1", 1), read(ann, 0, 3), committed(ann, 5)},
 		"1 records of orders-0 below the committed offset 9 were delivered to nobody, the first at offset 7": {reset(7), assigned(ann, "a-1", 1), read(ann, 8, 9), committed(ann, 9)},
@@ -110,6 +111,9 @@ func TestRightHistoriesAreNot(t *testing.T) {
 		"a reset to the future":                            {assigned(ann, "a-1", 1), read(ann, 0, 5), committed(ann, 5), reset(90), read(ann, 90, 91), committed(ann, 91)},
 		"an ack that comes late":                           {assigned(ann, "a-1", 1), read(ann, 0, 5), late(ann, 2, expired("a-1"), assigned(bob, "b-1", 2), read(bob, 2, 6), committed(bob, 6))},
 		"a delivery that is told late":                     {assigned(ann, "a-1", 1), read(ann, 0, 3), committed(ann, 5), revoked(ann), assigned(ann, "a-1", 2), read(ann, 3, 5)},
+		"given up and taken again":                         {assigned(ann, "a-1", 1), revoked(ann), assigned(ann, "a-1", 1)},
+		"two commits at the same time":                     {assigned(ann, "a-1", 1), read(ann, 0, 5), late(bob, 3, committed(ann, 5))},
+		"a reset that an owner may have begun with":        {assigned(ann, "a-1", 1), read(ann, 0, 5), committed(ann, 5), revoked(ann), assigned(bob, "b-1", 2), reset(2), read(bob, 2, 6)},
 		"who commits without belonging, and does not harm": {committed(bob, 0)},
 	} {
 		t.Run(name, func(t *testing.T) { require.Empty(t, tell(t, steps)) })

@@ -15,7 +15,7 @@ func TestAGuardHoldsUntilItIsRemoved(t *testing.T) {
 
 func TestEveryGuardHasAName(t *testing.T) {
 	seen := map[string]Guard{}
-	for g := TruncateByEpoch; g <= RelayedByLeader; g++ {
+	for g := TruncateByEpoch; g <= OwnSession; g++ {
 		name := g.String()
 		if name == "unknown guard" {
 			t.Errorf("guard %d has no name", g)
