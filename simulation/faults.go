@@ -3,7 +3,6 @@ package simulation
 import (
 	"context"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -57,7 +56,7 @@ var menu = []fault{
 	{"restart of all", restartAll},
 	{"delete records", deleteRecords},
 	{"full disk", func(d *deed) { d.ill((*brokersim.Disk).Full) }},
-	{"failing disk", func(d *deed) { d.ill(func(disk *brokersim.Disk) *brokersim.Fault { return disk.Fail(syscall.EIO) }) }},
+	{"failing disk", failing},
 	{"rot", rot},
 }
 

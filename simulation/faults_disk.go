@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -14,17 +15,38 @@ import (
 // ill makes a disk ill for a while. Its broker may give up, and is started again
 // when the disk is well.
 func (d *deed) ill(how func(*brokersim.Disk) *brokersim.Fault) {
-	b := d.broker()
-	if !d.n.take(b.Name()) {
-		return
+	if b := d.broker(); d.n.take(b.Name()) {
+		defer d.n.release(b.Name())
+		d.suffer(b, how)
 	}
-	defer d.n.release(b.Name())
+}
+
+func (d *deed) suffer(b *brokersim.Broker, how func(*brokersim.Disk) *brokersim.Fault) (gaveUp bool) {
 	f := how(b.Disk())
 	d.say("%v, for %v", f, d.lasts)
 	d.wait()
 	f.Heal()
 	time.Sleep(100 * time.Millisecond) // what failed before may not be over yet
+	gaveUp = !b.Process().Up()
 	d.up(b)
+	return gaveUp
+}
+
+// failing has a disk fail. After a sync that failed nobody knows what is on it, so a broker
+// that gave up over that may have lost records.
+func failing(d *deed) {
+	b := d.broker()
+	if !d.n.take(b.Name()) {
+		return
+	}
+	defer d.n.release(b.Name())
+	before := d.n.hasLost(b.ID())
+	if !d.n.mayLose(b.ID()) {
+		return
+	}
+	if !d.suffer(b, func(disk *brokersim.Disk) *brokersim.Fault { return disk.Fail(syscall.EIO) }) && !before {
+		d.n.lostNothing(b.ID())
+	}
 }
 
 // rot flips a bit of a log below a broker that runs, is down, or is started again

@@ -75,8 +75,14 @@ func till(process string) simulation.Owner {
 	return o
 }
 
-// owns has a member believe that it owns orders-0 now.
+// owns has a member be told that it owns orders-0, and believe so at once.
 func (h *groupTale) owns(o simulation.Owner, generation int32) {
+	h.calm(o)
+	h.believes(o, generation)
+}
+
+// believes has a member believe what it was told some time ago.
+func (h *groupTale) believes(o simulation.Owner, generation int32) {
 	h.note(h.Assigned(o, generation, []simulation.Place{orders}, h.now))
 }
 
@@ -334,6 +340,12 @@ func TestCheckAllowsInGroups(t *testing.T) {
 			h.told(ann)
 			h.after(2 * time.Second)
 			h.owns(bob, 2)
+		},
+		"a member that takes in late what it was told": func(h *groupTale) {
+			h.calm(bob)
+			h.after(5 * time.Second)
+			h.owns(ann, 2)
+			h.believes(bob, 1)
 		},
 		"one that has ended": func(h *groupTale) {
 			h.owns(ann, 1)

@@ -109,6 +109,13 @@ func (n *nemesis) mayLose(brokers ...int32) bool {
 	return true
 }
 
+// lostNothing takes back what mayLose counted.
+func (n *nemesis) lostNothing(broker int32) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.lossy, broker)
+}
+
 // hasLost reports whether the broker's log may lack what it once held.
 func (n *nemesis) hasLost(broker int32) bool {
 	n.mu.Lock()

@@ -49,7 +49,7 @@ type belief struct {
 }
 
 // Assigned notes that a member begins to believe that it owns places. It is an error if
-// another one rightly believes the same.
+// both it and another one rightly believe so: a member may take in very late what it was told.
 func (h *History) Assigned(o Owner, generation int32, places []Place, now time.Time) (err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -64,7 +64,9 @@ func (h *History) Assigned(o Owner, generation int32, places []Place, now time.T
 			h.owners.now[c] = map[string]belief{}
 		}
 		for _, other := range h.owners.now[c] {
-			err = cmp.Or(err, apart(c, o, other, h.owners.heard[other.owner.Name], now))
+			if h.owners.heard[o.Name].until(o).After(now) {
+				err = cmp.Or(err, apart(c, o, other, h.owners.heard[other.owner.Name], now))
+			}
 		}
 		h.owners.now[c][o.Name] = belief{o, now}
 	}
