@@ -51,7 +51,7 @@ func (b *Broker) fetch(ctx context.Context, r *wire.Request, req *kmsg.FetchRequ
 	if follower >= 0 && r.Conn.Listener() != metadata.InternalListener {
 		return refusedFetch(req, metadata.ErrClusterAuthorizationFailed)
 	}
-	session, err := b.openSession(req, follower)
+	session, err := b.openSession(req, follower, epoch)
 	if err != nil {
 		return refusedFetch(req, err)
 	}
@@ -79,8 +79,9 @@ func refusedFetch(req *kmsg.FetchRequest, err error) wire.Reply {
 }
 
 // openSession returns the session that the request belongs to, in use and up to
-// date with what the request says.
-func (b *Broker) openSession(req *kmsg.FetchRequest, follower int32) (*fetchSession, error) {
+// date with what the request says. A follower's session is of one broker epoch: what it is about would
+// not be looked at under another one before there is news of it.
+func (b *Broker) openSession(req *kmsg.FetchRequest, follower int32, epoch int64) (*fetchSession, error) {
 	c, byID := &b.apis.sessions, req.Version >= 13
 	switch req.SessionEpoch {
 	case newSessionEpoch, noSessionEpoch:
@@ -88,6 +89,7 @@ func (b *Broker) openSession(req *kmsg.FetchRequest, follower int32) (*fetchSess
 			c.remove(req.SessionID, follower)
 		}
 		s := newFetchSession(byID, follower)
+		s.registered = epoch
 		s.update(req)
 		if req.SessionEpoch == newSessionEpoch && b.mayHaveSession(follower) {
 			s.watching = c.open(s, time.Now())
@@ -97,6 +99,11 @@ func (b *Broker) openSession(req *kmsg.FetchRequest, follower int32) (*fetchSess
 	s, err := c.begin(req.SessionID, req.SessionEpoch, byID, follower)
 	if err != nil {
 		return nil, err
+	}
+	if s.registered != epoch {
+		c.end(s, time.Now())
+		c.remove(s.id, follower)
+		return nil, metadata.ErrFetchSessionIDNotFound
 	}
 	s.update(req)
 	return s, nil

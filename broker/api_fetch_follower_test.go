@@ -78,3 +78,24 @@ func TestFollowerWaitsForRecords(t *testing.T) {
 		require.EqualValues(t, 1, a.HighWatermark)
 	})
 }
+
+// A session looks only at what has news, and a follower is let into the ISR under the broker epoch that it
+// fetched with last. So a broker that has registered anew begins a new session, or it would
+// never join the ISR of a partition to which nobody writes.
+func TestASessionIsOfOneRegistration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := startCluster(t, 2, "replica.lag.time.max.ms=20000", "broker.session.timeout.ms=10000")
+		topic := c.createTopic("orders", [][]int32{{1, 2}})
+		c.brokers[2].powerOff() // the test speaks for it
+		req := asFollower(fetchRequest(18, topic, 0), c.brokers[2])
+		req.MaxWaitMillis, req.SessionEpoch = 0, 0
+		opened := ask[*kmsg.FetchResponse](t, c.peer(1), req)
+		require.Zero(t, opened.ErrorCode)
+		next := asFollower(fetchRequest(18, topic), c.brokers[2])
+		next.SessionID, next.SessionEpoch, next.MaxWaitMillis, next.Topics = opened.SessionID, 1, 0, nil
+		require.Zero(t, ask[*kmsg.FetchResponse](t, c.peer(1), next).ErrorCode)
+		next.SessionEpoch++
+		next.ReplicaState.Epoch++
+		require.Equal(t, kerr.FetchSessionIDNotFound.Code, ask[*kmsg.FetchResponse](t, c.peer(1), next).ErrorCode)
+	})
+}

@@ -18,9 +18,10 @@ import (
 // One request uses a session at a time; only the queue is shared with the
 // replicas, and mu guards it. No call leaves this file with mu held.
 type fetchSession struct {
-	id       int32 // 0: of one request only
-	byID     bool  // its topics have ids (Fetch version 13 and above)
-	follower int32 // the broker that fetches; -1: a consumer
+	id         int32 // 0: of one request only
+	byID       bool  // its topics have ids (Fetch version 13 and above)
+	follower   int32 // the broker that fetches; -1: a consumer
+	registered int64 // its broker epoch, -1 if it says none
 
 	// Guarded by fetchSessions.mu.
 	epoch   int32 // that the next request must have
