@@ -132,6 +132,7 @@ func TestABrokerThatIsCutOffShowsNoOffsets(t *testing.T) {
 	killed(t, guard.OwnSession, func(s *groupStory) string {
 		a, b := s.hand(), s.hand()
 		a.works(s.home, 5)
+		require.EqualValues(s.t, 5, b.shows(s.home))
 		s.ruleEnds()
 		apart, alone := s.cutFromCoordinators(s.home), s.cutOff(s.home)
 		time.Sleep(5 * time.Second)
