@@ -15,16 +15,20 @@ import (
 
 // How near to the machine's limit is an append to a log? as=log stands beside as=limit: on
 // disk write(2) of 256 KiB chunks into fresh files, in memory CRC-32C and one copy of the
-// same bytes. An operation is one batch. What is above 256 MiB is taken away again on both sides.
+// same bytes. as=call is write(2) of as much as a log can write at a time if every appender waits
+// for his batch: what the price of a call leaves of the limit, whoever makes it. An operation is
+// one batch, or one write. What is above 256 MiB is taken away again on both sides.
 func BenchmarkAppend(b *testing.B) {
 	for _, size := range []int{1 << 10, 16 << 10} {
 		b.Run(fmt.Sprintf("on=disk/batch=%dKiB/appenders=1", size>>10), func(b *testing.B) {
 			b.Run("as=log", func(b *testing.B) { appendAlone(b, onDisk(b), size) })
+			b.Run("as=call", func(b *testing.B) { rawWritesOf(b, size) })
 			b.Run("as=limit", rawWrites)
 		})
 	}
 	b.Run("on=disk/batch=1KiB/appenders=16", func(b *testing.B) {
 		b.Run("as=log", func(b *testing.B) { appendTogether(b, onDisk(b), 1<<10, 16) })
+		b.Run("as=call", func(b *testing.B) { rawWritesOf(b, 16<<10) })
 		b.Run("as=limit", rawWrites)
 	})
 	b.Run("on=memory/batch=16KiB/appenders=1", func(b *testing.B) {

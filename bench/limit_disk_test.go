@@ -25,18 +25,20 @@ const (
 	fileSize = 256 << 20 // then another file begins
 )
 
-func rawWrites(b *testing.B) {
+func rawWrites(b *testing.B) { rawWritesOf(b, rawChunk) }
+
+func rawWritesOf(b *testing.B, size int) {
 	w := freshFiles{dir: b.TempDir(), limit: fileSize}
 	defer w.close()
-	chunk := make([]byte, rawChunk)
+	chunk := make([]byte, size)
 	fill(chunk)
-	b.SetBytes(rawChunk)
+	b.SetBytes(int64(size))
 	for b.Loop() {
 		if _, err := w.Write(chunk); err != nil {
 			b.Fatal(err)
 		}
 	}
-	require.EqualValues(b, b.N*rawChunk, w.total)
+	require.EqualValues(b, b.N*size, w.total)
 }
 
 func rawFsyncs(b *testing.B) {

@@ -11,10 +11,13 @@ import (
 )
 
 // What does loopback TCP allow, which clients come over? of=round-trip is 100 bytes there
-// and as many back; of=stream is one connection written to in pieces of 256 KiB.
+// and as many back; of=stream is one connection written to in pieces of 256 KiB; of=answer is
+// 100 bytes there and 1 MiB back, one after the other, out of memory into memory: what a
+// Fetch of that size can be at most.
 func BenchmarkLimitNetwork(b *testing.B) {
 	b.Run("of=round-trip", roundTrips)
 	b.Run("of=stream", stream)
+	b.Run("of=answer", answers)
 }
 
 func roundTrips(b *testing.B) {
@@ -33,6 +36,29 @@ func roundTrips(b *testing.B) {
 		took.record(time.Since(began))
 	}
 	took.report(b)
+}
+
+func answers(b *testing.B) {
+	answer, message := make([]byte, 1<<20), make([]byte, 100)
+	client := dialTo(b, func(c net.Conn) {
+		for asked := make([]byte, len(message)); ; {
+			if _, err := io.ReadFull(c, asked); err != nil {
+				return
+			}
+			if _, err := c.Write(answer); err != nil {
+				return
+			}
+		}
+	})
+	b.SetBytes(int64(len(answer)))
+	for into := make([]byte, len(answer)); b.Loop(); {
+		if _, err := client.Write(message); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.ReadFull(client, into); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 func stream(b *testing.B) {

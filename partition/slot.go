@@ -67,19 +67,25 @@ func (l *Log) writeLocked(number uint64) error {
 }
 
 // gatherLocked leaves those time to come back with their next batch who were woken
-// by the write before, if there were several: one write of all batches costs little
-// more than one of this alone.
+// by the write before, if there were several, for as long as they do: one write of all
+// batches costs little more than one of this alone.
 func (l *Log) gatherLocked() {
 	t := &l.tip
-	for i := 0; i < gatherings && t.slot.crowd > 1 && t.staged.number-t.newest.number <= t.slot.crowd; i++ {
+	for i, still := 0, 0; t.slot.crowd > 1 && i < gatherings && still < stillness; i++ {
+		before := t.staged.number
 		t.mu.Unlock()
 		runtime.Gosched()
 		t.mu.Lock()
+		if still++; t.staged.number > before {
+			still = 0
+		}
 	}
 }
 
-// gatherings is how often others are let before a write that is shared.
-const gatherings = 8
+const (
+	gatherings = 64 // others are let before a write that is shared so often, at most
+	stillness  = 2  // and no more after so many times in which nobody came
+)
 
 // flushLocked writes what is staged and lies in one piece. The writer's slot is
 // held; tip.mu is not, during the write.

@@ -1,6 +1,9 @@
 package vfs
 
-import "sync"
+import (
+	"bytes"
+	"sync"
+)
 
 // chunkSize is the unit of a memory file, but for files that are smaller.
 const chunkSize = 64 << 10
@@ -18,11 +21,37 @@ type chunkPool struct {
 
 // get returns a chunk whose content is undefined.
 func (p *chunkPool) get() []byte {
+	if c := p.take(); c != nil {
+		return c
+	}
+	return make([]byte, chunkSize)
+}
+
+// filled returns a chunk that begins with b; the rest is undefined. A new one is
+// touched once: what b fills is not cleared before.
+func (p *chunkPool) filled(b []byte) []byte {
+	c := p.take()
+	switch {
+	case c != nil:
+		copy(c, b)
+	case len(b) == chunkSize:
+		c = bytes.Clone(b)
+	default:
+		c = bytes.Join([][]byte{b, zeros[len(b):]}, nil)
+	}
+	return c[:chunkSize:chunkSize]
+}
+
+// zeros is what new chunks end with.
+var zeros [chunkSize]byte
+
+// take returns a chunk of a removed file; nil if there is none.
+func (p *chunkPool) take() []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := len(p.free)
 	if n == 0 {
-		return make([]byte, chunkSize)
+		return nil
 	}
 	c := p.free[n-1]
 	p.free[n-1] = nil
@@ -61,23 +90,31 @@ func (c *content) readAt(p []byte, off int64) int {
 }
 
 func (c *content) writeAt(pool *chunkPool, p []byte, off int64) {
-	c.grow(pool, off+int64(len(p)), off)
+	end := off + int64(len(p))
+	c.grow(pool, off)
+	c.reserve(pool, min(end, chunkSize))
 	for n := 0; n < len(p); {
 		at := off + int64(n)
-		n += copy(c.chunks[at/chunkSize][at%chunkSize:], p[n:])
+		if i := at / chunkSize; i < int64(len(c.chunks)) {
+			n += copy(c.chunks[i][at%chunkSize:], p[n:])
+			continue
+		}
+		fill := p[n:min(len(p), n+chunkSize)]
+		c.chunks = append(c.chunks, pool.filled(fill))
+		n += len(fill)
 	}
+	c.size = max(c.size, end)
 }
 
-// grow makes the file at least size long. What it gains below zeroBelow reads as
-// zeros; the caller is about to write the rest.
-func (c *content) grow(pool *chunkPool, size, zeroBelow int64) {
+// grow makes the file at least size long, by zeros.
+func (c *content) grow(pool *chunkPool, size int64) {
 	if size <= c.size {
 		return
 	}
 	c.reserve(pool, size)
-	for at := c.size; at < min(zeroBelow, size); {
+	for at := c.size; at < size; {
 		chunk := c.chunks[at/chunkSize][at%chunkSize:]
-		chunk = chunk[:min(int64(len(chunk)), zeroBelow-at)]
+		chunk = chunk[:min(int64(len(chunk)), size-at)]
 		clear(chunk)
 		at += int64(len(chunk))
 	}
@@ -113,7 +150,7 @@ func (c *content) firstChunk(pool *chunkPool, size int64) []byte {
 // truncate makes the file size long: shorter, or longer by zeros.
 func (c *content) truncate(pool *chunkPool, size int64) {
 	if size >= c.size {
-		c.grow(pool, size, size)
+		c.grow(pool, size)
 		return
 	}
 	keep := int((size + chunkSize - 1) / chunkSize)

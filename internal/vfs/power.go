@@ -101,7 +101,7 @@ func (n *inode) losePower(pool *chunkPool, rng *rand.Rand) {
 		if rng != nil && rng.IntN(2) == 0 {
 			n.synced = n.content.size // the shortening had reached the disk
 		}
-		n.content.grow(pool, n.synced, n.synced)
+		n.content.grow(pool, n.synced)
 	}
 	for i := range (n.synced + chunkSize - 1) / chunkSize {
 		if c, ok := n.older[i]; ok {
