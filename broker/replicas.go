@@ -25,6 +25,8 @@ type hosted struct {
 	// Where it is fetched from; only the table's goroutine uses these.
 	leader int32 // NoLeader: from nowhere
 	epoch  int32
+
+	round uint64 // of the ticker, which alone uses it, that ticked this replica last
 }
 
 // A replicaTable holds the replicas that the metadata log gives to this broker:
@@ -42,6 +44,7 @@ type replicaTable struct {
 	failed     func(error) // the disk broke
 	removals   *removals
 	settling   *settling
+	stirred    stirred
 	scrubs     *scrubber
 	starts     *logStarts
 	cleaned    *cleaned
@@ -67,6 +70,9 @@ func (t *replicaTable) get(tp metadata.TopicPartition) *hosted {
 	}
 	return nil
 }
+
+// has reports whether h is still here.
+func (t *replicaTable) has(h *hosted) bool { return t.get(h.replica.ID()) == h }
 
 // each yields every replica, in no order.
 func (t *replicaTable) each() iter.Seq[*hosted] {
@@ -209,6 +215,7 @@ func (t *replicaTable) host(topic *metadata.Topic, tp metadata.TopicPartition, s
 		Config:        func() metadata.TopicConfig { return *h.config.Load() },
 		LagTimeMax:    func() time.Duration { return t.cfg.Config.ReplicaLagTimeMax },
 		Propose:       t.propose,
+		Stirred:       func() { t.stirred.add(h) },
 		Starts:        t,
 		Events:        t.cfg.Events, Node: t.node, Failed: t.failed,
 		Cut: func(to int64) error { return t.cleaned.cut(name, to) },

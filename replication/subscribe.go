@@ -39,6 +39,7 @@ func (r *Replica) resubscribe(change func([]Subscriber) []Subscriber) {
 }
 
 func (r *Replica) notify() {
+	r.stir()
 	if all := r.subscribers.Load(); all != nil {
 		for _, s := range *all {
 			s.News(r)
