@@ -26,7 +26,8 @@ type hosted struct {
 	leader int32 // NoLeader: from nowhere
 	epoch  int32
 
-	round uint64 // of the ticker, which alone uses it, that ticked this replica last
+	round   uint64      // of the ticker, which alone uses it, that ticked this replica last
+	dropped atomic.Bool // it is not in the table any more
 }
 
 // A replicaTable holds the replicas that the metadata log gives to this broker:
@@ -70,9 +71,6 @@ func (t *replicaTable) get(tp metadata.TopicPartition) *hosted {
 	}
 	return nil
 }
-
-// has reports whether h is still here.
-func (t *replicaTable) has(h *hosted) bool { return t.get(h.replica.ID()) == h }
 
 // each yields every replica, in no order.
 func (t *replicaTable) each() iter.Seq[*hosted] {
@@ -265,6 +263,7 @@ func (t *replicaTable) dropTopic(topic *metadata.Topic) {
 // drop ends a replica and has its log removed.
 func (t *replicaTable) drop(h *hosted) {
 	t.hosted.Delete(h.replica.ID())
+	h.dropped.Store(true)
 	t.fetchers.unfollow(h)
 	h.replica.Close()
 	t.removals.add(h.dir, h.log)

@@ -61,13 +61,13 @@ func (t *ticker) round() {
 	for _, h := range now {
 		again := h.round == t.rounds
 		h.round = t.rounds
-		if !again && t.replicas.has(h) {
+		if !again && !h.dropped.Load() {
 			h.replica.Tick(time.Now())
 			h.log.Rest()
 		}
 	}
 	for _, h := range t.before {
-		if h.round != t.rounds && t.replicas.has(h) {
+		if h.round != t.rounds && !h.dropped.Load() {
 			h.log.Rest()
 		}
 	}

@@ -56,7 +56,7 @@ func (r *Replica) lead(now time.Time, what func(*Leader, Moment) Consequence) {
 	r.mu.Unlock()
 	r.after(c)
 	if c.Advanced {
-		r.notify()
+		r.notify(HighWatermarkMoved)
 	}
 	if restless {
 		r.stir()

@@ -131,7 +131,7 @@ func (r *Replica) followed(req ReadRequest, epoch int32, now time.Time) (hw int6
 	}
 	r.after(c)
 	if c.Advanced {
-		r.notify()
+		r.notify(HighWatermarkMoved)
 	}
 	return hw, nil
 }

@@ -122,7 +122,7 @@ func (r *Replica) Apply(state metadata.Partition, now time.Time) (settled bool) 
 	r.state, r.applied, r.pending, r.role = state, true, true, NoRole
 	r.publishLocked()
 	r.mu.Unlock()
-	r.notify()
+	r.notify(anyChange)
 
 	if state.Leader == r.cfg.Self || !r.tryTake() {
 		return false
@@ -177,7 +177,7 @@ func (r *Replica) settle() {
 			r.emit(event.EpochStarted, state.LeaderEpoch, map[string]any{"epoch": state.LeaderEpoch, "offset": end})
 		}
 		r.after(c)
-		r.notify()
+		r.notify(anyChange)
 		return
 	}
 }
@@ -210,7 +210,7 @@ func (r *Replica) end() (first bool) {
 	r.closed, r.pending, r.role = true, false, NoRole
 	r.publishLocked()
 	r.mu.Unlock()
-	r.notify()
+	r.notify(anyChange)
 	return first
 }
 
