@@ -7,7 +7,7 @@ import (
 
 // sweepEvery is how many rounds of the ticker pass until it looks at every replica,
 // stirred or not: should one have missed its cue, it is not lost.
-const sweepEvery = 32
+const sweepEvery = 8
 
 // tick lets replicas look at the time, twice in replica.lag.time.max.ms, until ctx
 // ends: a leader drops followers that have fallen behind and takes in those that may
