@@ -134,6 +134,7 @@ func (s *fetchSession) update(req *kmsg.FetchRequest) {
 			p.offset, p.logStart = w.FetchOffset, w.LogStartOffset
 			p.maxBytes = int(max(0, w.PartitionMaxBytes))
 			p.currentEpoch, p.lastEpoch = w.CurrentLeaderEpoch, w.LastFetchedEpoch
+			p.named = true
 			s.push(p)
 		}
 	}

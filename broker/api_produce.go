@@ -100,6 +100,15 @@ func awaitSynced(results []produced) (join func()) {
 func awaitCommitted(ctx context.Context, results []produced, deadline time.Time) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
+	if len(results) > 1 {
+		tally := replication.NewTally()
+		for i := range results {
+			if p := &results[i]; p.err == nil {
+				tally.Count(p.replica, p.appended)
+			}
+		}
+		tally.Wait(ctx)
+	}
 	for i := range results {
 		if p := &results[i]; p.err == nil {
 			p.err = p.replica.AwaitCommitted(ctx, p.appended)

@@ -12,9 +12,10 @@ import (
 // replica.high.watermark.checkpoint.interval.ms.
 const checkpointEvery = 5 * time.Second
 
-// checkpoint writes the high watermarks and the log starts every few seconds until
-// ctx ends.
+// checkpoint writes the high watermarks and the log starts every few seconds, if
+// anything has happened, and the recovery points every minute, until ctx ends.
 func (b *Broker) checkpoint(ctx context.Context) error {
+	var turns uint64
 	for {
 		if err := sleep(ctx, checkpointEvery); err != nil {
 			return err
@@ -22,11 +23,15 @@ func (b *Broker) checkpoint(ctx context.Context) error {
 		if err := b.cfg.Gate.Pass(); err != nil {
 			return err
 		}
-		if err := b.replicas.Keep(); err != nil {
-			return err
-		}
 		if err := b.points.tick(time.Now(), b.replicas.recoveryPoints); err != nil {
 			b.fail(err)
+			return err
+		}
+		var something bool
+		if turns, something = b.replicas.stirred.since(turns); !something {
+			continue
+		}
+		if err := b.replicas.Keep(); err != nil {
 			return err
 		}
 		if err := b.replicas.writeMarks(); err != nil {

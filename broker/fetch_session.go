@@ -67,6 +67,8 @@ type fetchPartition struct {
 
 	look look // of the request that is being answered
 
+	named bool // by a request, and not looked at since
+
 	queued    bool // guarded by session.mu
 	forgotten bool // guarded by session.mu; still in the queue perhaps
 }
@@ -122,11 +124,20 @@ func (p *fetchPartition) watch(r *replication.Replica) {
 	}
 }
 
-// News queues the partition and wakes a request that waits. It is called by
-// whoever changed the replica.
-func (p *fetchPartition) News(*replication.Replica) {
+// News queues the partition and wakes a request that waits for this. It is called by
+// whoever changed the replica. Consumers may not read what is not committed, so the
+// log's end is nothing to them; followers hear of the high watermark with what they are
+// sent next, so it is no reason to wake them.
+func (p *fetchPartition) News(_ *replication.Replica, what replication.Change) {
 	s := p.session
+	consumer := s.follower < 0
+	if consumer && what == replication.LogEndMoved {
+		return
+	}
 	s.push(p)
+	if !consumer && what == replication.HighWatermarkMoved {
+		return
+	}
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -156,9 +167,11 @@ func (s *fetchSession) pushFront(p *fetchPartition) {
 		return
 	}
 	p.queued = true
-	if s.head == 0 {
-		s.queue = append([]*fetchPartition{p}, s.queue...)
-		return
+	if s.head == 0 { // as much room as there is queue, so that many cost no more than one
+		room := len(s.queue) + 8
+		queue := make([]*fetchPartition, room+len(s.queue), 2*(room+len(s.queue)))
+		copy(queue[room:], s.queue)
+		s.queue, s.head = queue, room
 	}
 	s.head--
 	s.queue[s.head] = p

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/brokersim/brokersim/metadata"
+	"github.com/brokersim/brokersim/replication"
 )
 
 func fetchOf(partitions ...int32) *kmsg.FetchRequest {
@@ -50,9 +51,9 @@ func TestSessionQueueKeepsOrder(t *testing.T) {
 	require.Equal(t, []int32{3, 1, 2}, s.order())
 
 	first, third := s.parts[s.key("orders", [16]byte{}, 1)], s.parts[s.key("orders", [16]byte{}, 3)]
-	third.News(nil)
-	first.News(nil)
-	third.News(nil)
+	third.News(nil, replication.HighWatermarkMoved)
+	first.News(nil, replication.HighWatermarkMoved)
+	third.News(nil, replication.HighWatermarkMoved)
 	require.Len(t, s.wake, 1, "a waiting request is woken")
 	s.pushFront(s.parts[s.key("orders", [16]byte{}, 2)])
 	require.Equal(t, []int32{2, 3, 1}, s.order())
@@ -65,7 +66,7 @@ func TestSessionForgets(t *testing.T) {
 	p := s.parts[s.key("orders", [16]byte{}, 2)]
 	s.update(req)
 	require.Len(t, s.parts, 2)
-	p.News(nil) // a notice that was under way
+	p.News(nil, replication.HighWatermarkMoved) // a notice that was under way
 	require.Equal(t, []int32{1, 3}, s.order())
 	s.update(fetchOf(2))
 	require.Equal(t, []int32{2}, s.order(), "it can come back")
@@ -214,4 +215,47 @@ func TestSessionIDsDifferBetweenIncarnations(t *testing.T) {
 			seen[id] = fmt.Sprint(run, i)
 		}
 	}
+}
+
+// A record moves the log's end and then the high watermark. Each of the two wakes those
+// who wait for it, and nobody else.
+func TestNewsWakesWhomItConcerns(t *testing.T) {
+	for _, c := range []struct {
+		follower      int32
+		what          replication.Change
+		queued, woken int
+	}{
+		{-1, replication.LogEndMoved, 0, 0},
+		{-1, replication.HighWatermarkMoved, 1, 1},
+		{-1, replication.LogEndMoved | replication.HighWatermarkMoved, 1, 1},
+		{2, replication.LogEndMoved, 1, 1},
+		{2, replication.HighWatermarkMoved, 1, 0},
+		{2, replication.LogEndMoved | replication.HighWatermarkMoved, 1, 1},
+	} {
+		s := sessionOf(c.follower, 0)
+		s.order()
+		s.parts[s.key("orders", [16]byte{}, 0)].News(nil, c.what)
+		require.Equal(t, c.queued, s.waiting(), "%+v", c)
+		require.Len(t, s.wake, c.woken, "%+v", c)
+	}
+}
+
+// What did not fit comes first the next time, in its order, however much it is; and that
+// costs no more than what is moved.
+func TestManyPartitionsComeFirstAgain(t *testing.T) {
+	const partitions = 20_000
+	all := make([]int32, partitions)
+	for i := range all {
+		all[i] = int32(i)
+	}
+	s := sessionOf(-1, all...)
+	require.Equal(t, all, s.order())
+	back := func() {
+		for _, n := range slices.Backward(all) {
+			s.pushFront(s.parts[s.key("orders", [16]byte{}, n)])
+		}
+	}
+	back()
+	require.Equal(t, all, s.order())
+	require.Less(t, testing.AllocsPerRun(1, func() { back(); s.order() }), 100.0)
 }

@@ -181,7 +181,10 @@ func (f *fetch) read(p *fetchPartition) {
 		p.look.err, f.ready = err, true
 		return
 	}
-	if f.looks > 0 && f.nothingNew(p, r) {
+	named := p.named
+	p.named = false
+	// What is as it was told before need not be read for again, unless that was an error.
+	if (f.looks > 0 || !named && p.toldHW >= 0) && f.nothingNew(p, r) {
 		return
 	}
 	if f.buffer == nil {

@@ -49,7 +49,8 @@ func newPeer(cfg Config, leader int32, epoch func() int64, image func() *metadat
 		}
 		return cfg.Dial(ctx, "tcp", net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))))
 	}
-	client := wire.NewClient(wire.ClientConfig{Dial: dial, ClientID: event.BrokerNode(cfg.ID)})
+	// A fetcher has one request under way, and reads its answer itself.
+	client := wire.NewClient(wire.ClientConfig{Dial: dial, ClientID: event.BrokerNode(cfg.ID), OneAtATime: true})
 	return &peer{self: cfg.ID, epoch: epoch, client: client}
 }
 

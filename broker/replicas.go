@@ -25,6 +25,9 @@ type hosted struct {
 	// Where it is fetched from; only the table's goroutine uses these.
 	leader int32 // NoLeader: from nowhere
 	epoch  int32
+
+	round   uint64      // of the ticker, which alone uses it, that ticked this replica last
+	dropped atomic.Bool // it is not in the table any more
 }
 
 // A replicaTable holds the replicas that the metadata log gives to this broker:
@@ -42,6 +45,7 @@ type replicaTable struct {
 	failed     func(error) // the disk broke
 	removals   *removals
 	settling   *settling
+	stirred    stirred
 	scrubs     *scrubber
 	starts     *logStarts
 	cleaned    *cleaned
@@ -209,6 +213,7 @@ func (t *replicaTable) host(topic *metadata.Topic, tp metadata.TopicPartition, s
 		Config:        func() metadata.TopicConfig { return *h.config.Load() },
 		LagTimeMax:    func() time.Duration { return t.cfg.Config.ReplicaLagTimeMax },
 		Propose:       t.propose,
+		Stirred:       func() { t.stirred.add(h) },
 		Starts:        t,
 		Events:        t.cfg.Events, Node: t.node, Failed: t.failed,
 		Cut: func(to int64) error { return t.cleaned.cut(name, to) },
@@ -258,6 +263,7 @@ func (t *replicaTable) dropTopic(topic *metadata.Topic) {
 // drop ends a replica and has its log removed.
 func (t *replicaTable) drop(h *hosted) {
 	t.hosted.Delete(h.replica.ID())
+	h.dropped.Store(true)
 	t.fetchers.unfollow(h)
 	h.replica.Close()
 	t.removals.add(h.dir, h.log)

@@ -5,33 +5,81 @@ import (
 	"time"
 )
 
-// tick lets every replica look at the time, twice in replica.lag.time.max.ms,
-// and whenever brokers came or went, until ctx ends: a leader drops followers
-// that have fallen behind and takes in those that may join now. A log to which
-// nothing was appended from one of these times to the next gives its tail back.
+// sweepEvery is how many rounds of the ticker pass until it looks at every replica,
+// stirred or not: should one have missed its cue, it is not lost.
+const sweepEvery = 8
+
+// tick lets replicas look at the time, twice in replica.lag.time.max.ms, until ctx
+// ends: a leader drops followers that have fallen behind and takes in those that may
+// join now. Only those are asked where something has happened or is under way; all are
+// whenever brokers or configs changed.
 func (b *Broker) tick(ctx context.Context) error {
 	every := max(b.cfg.Config.ReplicaLagTimeMax/2, time.Millisecond)
 	timer := time.NewTimer(every)
 	defer timer.Stop()
+	ticker := ticker{replicas: b.replicas}
 	for {
-		resting := false
+		round := ticker.all
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-b.recheck:
 		case <-timer.C:
 			timer.Reset(every)
-			resting = true
+			round = ticker.round
 		}
 		if err := b.cfg.Gate.Pass(); err != nil {
 			return err
 		}
-		for h := range b.replicas.each() {
+		round()
+	}
+}
+
+// A ticker asks the replicas. It is for one goroutine.
+type ticker struct {
+	replicas *replicaTable
+	rounds   uint64
+	before   []*hosted // who was stirred at the last round
+}
+
+// all ticks every replica. Who was stirred is looked at again in the next round, which
+// is the one that lets logs rest.
+func (t *ticker) all() {
+	for h := range t.replicas.each() {
+		h.replica.Tick(time.Now())
+	}
+}
+
+// round ticks those that were stirred. A log to which nothing was appended from one
+// round to the next gives its tail back, so those of the round before are let rest again.
+func (t *ticker) round() {
+	if t.rounds++; t.rounds%sweepEvery == 0 {
+		t.sweep()
+		return
+	}
+	now := t.replicas.stirred.take()
+	for _, h := range now {
+		again := h.round == t.rounds
+		h.round = t.rounds
+		if !again && !h.dropped.Load() {
 			h.replica.Tick(time.Now())
-			if resting {
-				h.log.Rest()
-			}
+			h.log.Rest()
 		}
+	}
+	for _, h := range t.before {
+		if h.round != t.rounds && !h.dropped.Load() {
+			h.log.Rest()
+		}
+	}
+	t.before = now
+}
+
+// sweep is a round for every replica.
+func (t *ticker) sweep() {
+	t.before = t.replicas.stirred.take()
+	for h := range t.replicas.each() {
+		h.replica.Tick(time.Now())
+		h.log.Rest()
 	}
 }
 

@@ -100,7 +100,7 @@ func (r *Replica) appendCopy(req FetchPartition, ans FetchedPartition) error {
 	}
 	r.after(Consequence{Advanced: advanced})
 	if advanced || len(ans.Records) > 0 {
-		r.notify()
+		r.notify(anyChange)
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func (r *Replica) cut(step Step, epoch int32) error {
 	case step.To < from:
 		r.emit(event.LogTruncated, epoch, map[string]any{"from": from, "to": step.To, "why": step.Why})
 	}
-	r.notify()
+	r.notify(anyChange)
 	return nil
 }
 

@@ -80,6 +80,7 @@ func (r *Replica) damaged(damage *partition.CorruptError, epoch int32, stays boo
 	known := r.damage != nil && *r.damage == *damage
 	r.damage = damage
 	r.mu.Unlock()
+	r.stir()
 	if !known {
 		r.emit(event.LogDamaged, epoch, map[string]any{"error": damage, "stays": stays})
 	}

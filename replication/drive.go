@@ -9,9 +9,11 @@ import (
 )
 
 // Tick looks at the clock, at the topic's config and at the brokers. It is to be
-// called every half of replica.lag.time.max.ms, and when the registration of a
-// broker or the config of the topic has changed.
+// called every half of replica.lag.time.max.ms if ReplicaConfig.Stirred was called
+// since the time before, and when the registration of a broker or the config of the
+// topic has changed.
 func (r *Replica) Tick(now time.Time) {
+	r.stirred.Store(false)
 	r.Settle()
 	r.mu.Lock()
 	assigned := len(r.state.Replicas)
@@ -22,6 +24,13 @@ func (r *Replica) Tick(now time.Time) {
 		return l.Tick(at)
 	})
 	r.leaveDamaged()
+	at := r.moment(now)
+	r.mu.Lock()
+	restless := r.restlessLocked(at)
+	r.mu.Unlock()
+	if restless {
+		r.stir()
+	}
 }
 
 // Answered takes the coordinator's answer to a proposal. Success is only
@@ -43,10 +52,14 @@ func (r *Replica) lead(now time.Time, what func(*Leader, Moment) Consequence) {
 	c := what(r.leader, at)
 	r.publishLocked()
 	r.publishLowLocked(at)
+	restless := r.leader.Restless(at)
 	r.mu.Unlock()
 	r.after(c)
 	if c.Advanced {
-		r.notify()
+		r.notify(HighWatermarkMoved)
+	}
+	if restless {
+		r.stir()
 	}
 }
 

@@ -89,7 +89,7 @@ func (r *Replica) started(from int64, epoch int32, why string) {
 	} else {
 		r.lead(time.Now(), nothing) // who is in the ISR may depend on it
 	}
-	r.notify()
+	r.notify(anyChange)
 }
 
 func nothing(*Leader, Moment) Consequence { return Consequence{} }

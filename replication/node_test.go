@@ -28,6 +28,7 @@ type node struct {
 	epoch   atomic.Int64 // broker epoch
 	log     *partition.Log
 	replica *Replica
+	stirred bool // the replica has asked for a Tick
 
 	// On the disk, beside the log.
 	previous   int64 // broker epoch that was stored; -1 if none
@@ -90,6 +91,7 @@ func (n *node) host() {
 		LagTimeMax: func() time.Duration { return n.w.lag },
 		Propose:    func(p Proposal) { n.proposals = append(n.proposals, p) },
 		Starts:     n,
+		Stirred:    func() { n.stirred = true },
 		Events:     n, Node: event.BrokerNode(n.id),
 		Failed: func(err error) { n.w.fail("broker %d: %v", n.id, err) },
 	})

@@ -133,7 +133,11 @@ func (r *Replica) appended(epoch int32, logEnd int64, now time.Time) error {
 	r.mu.Unlock()
 	if news {
 		r.after(c)
-		r.notify()
+		what := LogEndMoved
+		if c.Advanced {
+			what |= HighWatermarkMoved
+		}
+		r.notify(what)
 	}
 	return nil
 }

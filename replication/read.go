@@ -121,13 +121,17 @@ func (r *Replica) followed(req ReadRequest, epoch int32, now time.Time) (hw int6
 		r.publishLowLocked(at)
 	}
 	hw = r.leader.HighWatermark()
+	restless := r.leader.Restless(at)
 	r.mu.Unlock()
 	if err != nil {
 		return -1, fmt.Errorf("%s: %w", r, err)
 	}
+	if restless {
+		r.stir()
+	}
 	r.after(c)
 	if c.Advanced {
-		r.notify()
+		r.notify(HighWatermarkMoved)
 	}
 	return hw, nil
 }

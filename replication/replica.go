@@ -28,6 +28,7 @@ type ReplicaConfig struct {
 	Starts        StartKeeper          // nil: the log's own files are all there is
 	Events        event.Sink
 	Node          string      // of events
+	Stirred       func()      // Tick has something to look at; nil: it is called in any case
 	Failed        func(error) // the disk failed or is damaged: the broker must go down
 
 	// Cut, if not nil, hears that the log was cut or reset to an offset before
@@ -54,6 +55,7 @@ type Replica struct {
 	lows        Watermark     // low: where the log starts everywhere
 	kept        atomic.Int64  // the log start that the disk remembers
 	subscribers atomic.Pointer[[]Subscriber]
+	stirred     atomic.Bool // said since the last Tick
 
 	mu       sync.Mutex         // a leaf but for marks and lows
 	state    metadata.Partition // the newest applied
@@ -120,7 +122,7 @@ func (r *Replica) Apply(state metadata.Partition, now time.Time) (settled bool) 
 	r.state, r.applied, r.pending, r.role = state, true, true, NoRole
 	r.publishLocked()
 	r.mu.Unlock()
-	r.notify()
+	r.notify(anyChange)
 
 	if state.Leader == r.cfg.Self || !r.tryTake() {
 		return false
@@ -175,7 +177,7 @@ func (r *Replica) settle() {
 			r.emit(event.EpochStarted, state.LeaderEpoch, map[string]any{"epoch": state.LeaderEpoch, "offset": end})
 		}
 		r.after(c)
-		r.notify()
+		r.notify(anyChange)
 		return
 	}
 }
@@ -208,7 +210,7 @@ func (r *Replica) end() (first bool) {
 	r.closed, r.pending, r.role = true, false, NoRole
 	r.publishLocked()
 	r.mu.Unlock()
-	r.notify()
+	r.notify(anyChange)
 	return first
 }
 

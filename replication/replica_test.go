@@ -133,7 +133,7 @@ func TestClosingWakesEverybody(t *testing.T) {
 // counted is a Subscriber.
 type counted struct{ n atomic.Int64 }
 
-func (c *counted) News(*Replica) { c.n.Add(1) }
+func (c *counted) News(*Replica, Change) { c.n.Add(1) }
 
 func TestSubscribersHearOfEverything(t *testing.T) {
 	r := standalone(t, vfs.NewMem(1), 0)
@@ -227,7 +227,7 @@ func TestAFetchThatWaitedSaysNothingNewOfItsFollower(t *testing.T) {
 // A bell is a Subscriber to wait for.
 type bell chan struct{}
 
-func (b bell) News(*Replica) {
+func (b bell) News(*Replica, Change) {
 	select {
 	case b <- struct{}{}:
 	default:
@@ -314,7 +314,7 @@ func manyAtOnce(t *testing.T, r *Replica) {
 					at, last = res.Diverging.Offset, res.Diverging.Epoch
 				}
 				if res.Diverging != nil || len(res.Records) > 0 {
-					news.News(r) // there may be more
+					news.News(r, anyChange) // there may be more
 				}
 				got, err := readBatches(res.Records)
 				if err != nil {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -346,10 +347,27 @@ func (s *simulation) alter(n *node) {
 func (s *simulation) tickAll() {
 	for _, n := range s.nodes {
 		if n.up {
-			n.replica.Tick(time.Now())
+			s.tick(n)
 		}
 	}
 	s.observe("everybody looks at the clock")
+}
+
+// tick lets a replica look at the clock. If it does not ask for another look, there must
+// be nothing to see, however late it is.
+func (s *simulation) tick(n *node) {
+	n.stirred = false
+	n.replica.Tick(time.Now())
+	if n.stirred {
+		return
+	}
+	before, proposals := n.replica.Status(), len(n.proposals)
+	high, low := n.replica.marks.mark, n.replica.lows.mark
+	n.replica.Tick(time.Now().Add(time.Hour))
+	if after := n.replica.Status(); len(n.proposals) > proposals || !reflect.DeepEqual(before, after) ||
+		high != n.replica.marks.mark || low != n.replica.lows.mark || n.stirred {
+		s.fail("broker %d had not asked for a tick, and it made %+v of %+v", n.id, after, before)
+	}
 }
 
 // session lets a broker's session end or come back, whatever its process does.

@@ -5,7 +5,23 @@ import "slices"
 // A Subscriber is told that a replica's log end, high watermark, log start or
 // role changed. News is called without locks, from the goroutine that made the
 // change, and must not block.
-type Subscriber interface{ News(r *Replica) }
+type Subscriber interface {
+	News(r *Replica, what Change)
+}
+
+// A Change tells subscribers what changed, so that nobody is woken for what does not
+// concern them: each record of a leader moves first its log end and later its high
+// watermark, and hardly anybody waits for both.
+type Change uint8
+
+// What may have changed. Changes come together, too.
+const (
+	LogEndMoved Change = 1 << iota
+	HighWatermarkMoved
+	othersChanged
+
+	anyChange = LogEndMoved | HighWatermarkMoved | othersChanged
+)
 
 // Subscribe begins to tell s. What happened before the call it must look up itself.
 func (r *Replica) Subscribe(s Subscriber) {
@@ -38,10 +54,11 @@ func (r *Replica) resubscribe(change func([]Subscriber) []Subscriber) {
 	}
 }
 
-func (r *Replica) notify() {
+func (r *Replica) notify(what Change) {
+	r.stir()
 	if all := r.subscribers.Load(); all != nil {
 		for _, s := range *all {
-			s.News(r)
+			s.News(r, what)
 		}
 	}
 }

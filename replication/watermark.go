@@ -2,6 +2,7 @@ package replication
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/brokersim/brokersim/internal/guard"
@@ -16,6 +17,7 @@ type Watermark struct {
 	mu     sync.Mutex // a leaf: nothing is called or waited for under it
 	mark   mark
 	waited chan struct{} // closed when mark changes; nil while nobody waits
+	counts []tallied     // by tallies
 }
 
 // A mark is one state of a Watermark.
@@ -34,6 +36,13 @@ func (w *Watermark) set(m mark) {
 		return
 	}
 	w.mark = m
+	w.counts = slices.DeleteFunc(w.counts, func(c tallied) bool {
+		ends, _ := c.ends(m)
+		if ends {
+			c.tally.ended()
+		}
+		return ends
+	})
 	if w.waited != nil {
 		close(w.waited)
 		w.waited = nil
@@ -54,15 +63,11 @@ func (w *Watermark) WaitPassed(ctx context.Context, epoch int32, offset int64) e
 }
 
 func (w *Watermark) wait(ctx context.Context, epoch int32, offset int64, minISR bool) error {
+	g := goal{epoch, offset, minISR}
 	for {
 		m, changed := w.look(epoch, offset)
-		switch {
-		case (!m.open || m.epoch != epoch) && guard.WaitInEpoch.Holds():
-			return metadata.ErrNotLeaderOrFollower
-		case m.short && minISR:
-			return metadata.ErrNotEnoughReplicasAfterAppend
-		case m.open && m.offset >= offset || !guard.AckAfterCommit.Holds():
-			return nil
+		if ends, err := g.ends(m); ends {
+			return err
 		}
 		select {
 		case <-changed:
@@ -70,6 +75,26 @@ func (w *Watermark) wait(ctx context.Context, epoch int32, offset int64, minISR 
 			return metadata.ErrRequestTimedOut
 		}
 	}
+}
+
+// A goal is what somebody waits for.
+type goal struct {
+	epoch  int32
+	offset int64
+	minISR bool // give up if the ISR is too small
+}
+
+// ends reports whether a wait for g ends in this state, and how.
+func (g goal) ends(m mark) (ends bool, err error) {
+	switch {
+	case (!m.open || m.epoch != g.epoch) && guard.WaitInEpoch.Holds():
+		return true, metadata.ErrNotLeaderOrFollower
+	case m.short && g.minISR:
+		return true, metadata.ErrNotEnoughReplicasAfterAppend
+	case m.open && m.offset >= g.offset || !guard.AckAfterCommit.Holds():
+		return true, nil
+	}
+	return false, nil
 }
 
 // look returns the current state and, if it is not the one waited for, a channel

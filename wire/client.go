@@ -20,12 +20,17 @@ var ErrClientClosed = errors.New("client is closed")
 type ClientConfig struct {
 	Dial     func(ctx context.Context) (net.Conn, error)
 	ClientID string
+
+	// OneAtATime says that no request is made before the one before has returned. Who
+	// asks then reads the answer itself, instead of being woken by a reader: there are
+	// no goroutines. A request whose ctx ends takes the connection with it.
+	OneAtATime bool
 }
 
 // A Client sends requests to one node. It connects with the first request,
 // keeps any number of requests in flight on its one connection, and connects
-// anew after that has broken. While it is connected it has two goroutines;
-// Close joins them. Its methods are safe for concurrent use.
+// anew after that has broken. While it is connected it has two goroutines, unless
+// it is for one request at a time; Close joins them. Its methods are safe for concurrent use.
 type Client struct {
 	cfg     ClientConfig
 	ctx     context.Context // ends with Close
@@ -61,7 +66,11 @@ func (c *Client) Borrow(ctx context.Context, req kmsg.Request) (resp kmsg.Respon
 	if err != nil {
 		return nil, nothing, fmt.Errorf("%s: %w", keyName(req.Key()), err)
 	}
-	frame, err := conn.roundTrip(ctx, req)
+	exchange := conn.roundTrip
+	if c.cfg.OneAtATime {
+		exchange = conn.askAndRead
+	}
+	frame, err := exchange(ctx, req)
 	if err != nil {
 		return nil, nothing, fmt.Errorf("%s: %w", keyName(req.Key()), err)
 	}
@@ -128,6 +137,9 @@ func (c *Client) adopt(nc net.Conn) (*clientConn, error) {
 		return nil, ErrClientClosed
 	}
 	c.link = conn
+	if c.cfg.OneAtATime {
+		return conn, nil
+	}
 	c.wg.Go(conn.writeRequests)
 	c.wg.Go(conn.readResponses)
 	return conn, nil

@@ -152,3 +152,60 @@ func TestAcksZeroHasNoAnswer(t *testing.T) {
 		require.Equal(t, int32(1), got.Load())
 	})
 }
+
+// A client for one request at a time has no goroutine, and does without a connection
+// whose answer it did not wait for.
+func TestClientOneAtATime(t *testing.T) {
+	handler := HandlerFunc(func(ctx context.Context, r *Request) Reply {
+		switch *r.Body.(*kmsg.MetadataRequest).Topics[0].Topic {
+		case "never":
+			<-ctx.Done()
+		case "bad":
+			return Reply{None: true, Close: true}
+		}
+		return Reply{Response: named(r)}
+	})
+	inBubble(t, ServerConfig{Handler: handler}, func(r *rig) {
+		t := r.t
+		var dials atomic.Int32
+		client := NewClient(ClientConfig{OneAtATime: true, Dial: func(ctx context.Context) (net.Conn, error) {
+			dials.Add(1)
+			return r.dial(ctx)
+		}})
+		good := func(dialled int32) {
+			t.Helper()
+			for range 3 {
+				resp, err := client.Do(t.Context(), ask("good"))
+				require.NoError(t, err)
+				require.Equal(t, "good", topicOf(resp))
+			}
+			require.Equal(t, dialled, dials.Load())
+		}
+		good(1)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		_, err := client.Do(ctx, ask("never"))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, time.Second, time.Since(began))
+		good(2)
+		_, err = client.Do(ctx, ask("late"))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		_, err = client.Do(t.Context(), ask("bad"))
+		require.Error(t, err)
+		dialled := dials.Load()
+		good(dialled + 1)
+		dialled = dials.Load()
+		client.Disconnect()
+		good(dialled + 1)
+
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := client.Do(t.Context(), ask("never"))
+			require.ErrorIs(t, err, ErrClientClosed)
+		})
+		synctest.Wait()
+		require.NoError(t, client.Close())
+		wg.Wait()
+	})
+}

@@ -27,6 +27,8 @@ type clientConn struct {
 	clientID *string
 	queue    chan *[]byte  // encoded frames, in the order in which they are written
 	done     chan struct{} // closed when the connection is broken
+	reader   *bufio.Reader // of whoever reads
+	head     [4]byte       // of its frames
 
 	mu        sync.Mutex
 	err       error // why it is broken
@@ -36,7 +38,7 @@ type clientConn struct {
 }
 
 func newClientConn(nc net.Conn, clientID string) *clientConn {
-	return &clientConn{nc: nc, clientID: &clientID, queue: make(chan *[]byte, queuedRequests),
+	return &clientConn{nc: nc, clientID: &clientID, reader: bufio.NewReaderSize(nc, readBuffer), queue: make(chan *[]byte, queuedRequests),
 		done: make(chan struct{}), calls: make(map[int32]chan *[]byte)}
 }
 
@@ -46,8 +48,7 @@ func (c *clientConn) roundTrip(ctx context.Context, req kmsg.Request) (*[]byte, 
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	produce, ok := req.(*kmsg.ProduceRequest)
-	silent := ok && produce.Acks == 0
+	silent := silent(req)
 	id, answered := c.register(silent)
 	buf := takeBuffer(0)
 	*buf = AppendRequest(*buf, Header{CorrelationID: id, ClientID: c.clientID}, req)
@@ -79,6 +80,12 @@ func (c *clientConn) roundTrip(ctx context.Context, req kmsg.Request) (*[]byte, 
 	default:
 		return nil, c.err
 	}
+}
+
+// silent reports whether a request has no answer.
+func silent(req kmsg.Request) bool {
+	produce, ok := req.(*kmsg.ProduceRequest)
+	return ok && produce.Acks == 0
 }
 
 // An eager connection can tell whether a write would have to wait, and leaves it then.
@@ -145,10 +152,8 @@ func (c *clientConn) writeRequests() {
 }
 
 func (c *clientConn) readResponses() {
-	r := bufio.NewReaderSize(c.nc, readBuffer)
-	head := new([4]byte)
 	for {
-		buf, err := readFrame(r, maxResponseBytes, head)
+		buf, err := readFrame(c.reader, maxResponseBytes, &c.head)
 		if err == nil {
 			err = c.deliver(buf)
 		}
