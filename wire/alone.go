@@ -18,7 +18,7 @@ func (c *clientConn) askAndRead(ctx context.Context, req kmsg.Request) (*[]byte,
 	frame, err := c.exchange(req)
 	if !stop() {
 		<-ended
-		if err == nil {
+		if frame != nil {
 			giveBuffer(frame) // it came, and the connection is gone
 		}
 		return nil, context.Cause(ctx)
