@@ -13,10 +13,10 @@ import (
 	"github.com/brokersim/brokersim/wire"
 )
 
-// nobody is a channel that finds no coordinator.
-type nobody struct{}
+// unreachable is a channel that finds no coordinator.
+type unreachable struct{}
 
-func (nobody) Do(context.Context, kmsg.Request) (kmsg.Response, error) {
+func (unreachable) Do(context.Context, kmsg.Request) (kmsg.Response, error) {
 	return nil, fmt.Errorf("%w: no coordinator answered", metadata.ErrBrokerNotAvailable)
 }
 
@@ -29,7 +29,7 @@ func TestARelayThatFindsNoCoordinator(t *testing.T) {
 		kmsg.NewPtrJoinGroupRequest(), kmsg.NewPtrSyncGroupRequest(), kmsg.NewPtrHeartbeatRequest(),
 		kmsg.NewPtrLeaveGroupRequest(), kmsg.NewPtrDeleteGroupsRequest(),
 	} {
-		r := relay{groups: g, shard: s, channel: nobody{}, Relay: wire.Relay{Broker: 1, LeaderEpoch: 1}}
+		r := relay{groups: g, shard: s, channel: unreachable{}, Relay: wire.Relay{Broker: 1, LeaderEpoch: 1}}
 		_, err := r.do(t.Context(), req)
 		require.ErrorIs(t, err, metadata.ErrCoordinatorNotAvailable, kmsg.NameForKey(req.Key()))
 		require.NotErrorIs(t, err, metadata.ErrBrokerNotAvailable)
