@@ -82,7 +82,7 @@ func (b *Broker) createAbsent(ctx context.Context, req *kmsg.MetadataRequest) {
 	}
 	im, seen := b.image(), map[string]bool{}
 	create := kmsg.NewPtrCreateTopicsRequest()
-	create.Version, create.TimeoutMillis = 7, int32(autoCreateWait.Milliseconds())
+	create.Version, create.TimeoutMillis = createTopicsVersion, int32(autoCreateWait.Milliseconds())
 	for _, t := range req.Topics {
 		if t.Topic == nil || seen[*t.Topic] || im.TopicByName(*t.Topic) != nil || metadata.ValidateTopicName(*t.Topic) != nil {
 			continue

@@ -24,6 +24,7 @@ import (
 	"github.com/brokersim/brokersim/wire"
 )
 
+// DeleteGroups deletes what groups have committed, and then has the coordinator delete them.
 func (g *Groups) DeleteGroups(ctx context.Context, req *kmsg.DeleteGroupsRequest) wire.Reply {
 	return wire.Reply{Later: func() kmsg.Response {
 		resp := req.ResponseKind().(*kmsg.DeleteGroupsResponse)
@@ -62,6 +63,7 @@ func (g *Groups) deleteGroup(ctx context.Context, id string) error {
 	return s.deleteGroup(ctx, id)
 }
 
+// OffsetDelete deletes what a group has committed in some places.
 func (g *Groups) OffsetDelete(ctx context.Context, req *kmsg.OffsetDeleteRequest) wire.Reply {
 	resp := req.ResponseKind().(*kmsg.OffsetDeleteResponse)
 	resp.Topics = []kmsg.OffsetDeleteResponseTopic{}

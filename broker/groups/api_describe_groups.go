@@ -25,6 +25,7 @@ import (
 // describe, describe its configs, alter them.
 const groupOperations int32 = 1<<3 | 1<<6 | 1<<8 | 1<<10 | 1<<11
 
+// DescribeGroups tells of groups whose broker this is.
 func (g *Groups) DescribeGroups(ctx context.Context, req *kmsg.DescribeGroupsRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
 	resp.Groups = []kmsg.DescribeGroupsResponseGroup{}

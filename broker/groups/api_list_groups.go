@@ -19,6 +19,7 @@ import (
 	"github.com/brokersim/brokersim/wire"
 )
 
+// ListGroups names the groups whose broker this is.
 func (g *Groups) ListGroups(req *kmsg.ListGroupsRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.ListGroupsResponse)
 	resp.Groups = []kmsg.ListGroupsResponseGroup{}

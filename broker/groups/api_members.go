@@ -25,6 +25,7 @@ import (
 	"github.com/brokersim/brokersim/wire"
 )
 
+// JoinGroup relays a join. A member that has no id yet is given one before.
 func (g *Groups) JoinGroup(ctx context.Context, r *wire.Request, req *kmsg.JoinGroupRequest) wire.Reply {
 	id := ""
 	if req.MemberID == "" {
@@ -40,6 +41,7 @@ func (g *Groups) JoinGroup(ctx context.Context, r *wire.Request, req *kmsg.JoinG
 	return g.relayed(ctx, r, req.Group, g.cfg.Relays, id)
 }
 
+// SyncGroup relays who asks for its assignment, or brings everybody's.
 func (g *Groups) SyncGroup(ctx context.Context, r *wire.Request, req *kmsg.SyncGroupRequest) wire.Reply {
 	if req.Version >= 5 && (req.ProtocolType == nil || req.Protocol == nil) {
 		return groupRefusal(r, fmt.Errorf("%w: the member does not say which it follows", metadata.ErrInconsistentGroupProtocol))
@@ -47,6 +49,7 @@ func (g *Groups) SyncGroup(ctx context.Context, r *wire.Request, req *kmsg.SyncG
 	return g.relayed(ctx, r, req.Group, g.cfg.Relays, "")
 }
 
+// LeaveGroup relays who goes.
 func (g *Groups) LeaveGroup(ctx context.Context, r *wire.Request, req *kmsg.LeaveGroupRequest) wire.Reply {
 	return g.relayed(ctx, r, req.Group, g.cfg.Relays, "")
 }
@@ -55,7 +58,7 @@ func (g *Groups) LeaveGroup(ctx context.Context, r *wire.Request, req *kmsg.Leav
 // takes, and shorter than a client's other requests on the connection may be held up.
 const heartbeatPatience = 100 * time.Millisecond
 
-// heartbeatGroup answers by what is replayed here if the active coordinator cannot be asked for a
+// Heartbeat answers by what is replayed here if the active coordinator cannot be asked for a
 // moment, so that nothing stands still while the next one is elected. The sign of life is
 // told on, and whoever takes over gives every member a full session. But a broker that nobody may have
 // heard for its own session says COORDINATOR_NOT_AVAILABLE: there may be another broker of the group by now, and

@@ -26,6 +26,7 @@ import (
 	"github.com/brokersim/brokersim/wire"
 )
 
+// OffsetCommit lets a commit in or refuses it, and answers when it is committed in its log.
 func (g *Groups) OffsetCommit(ctx context.Context, r *wire.Request, req *kmsg.OffsetCommitRequest) wire.Reply {
 	errs, records := g.commitRecords(req)
 	if len(records) == 0 {

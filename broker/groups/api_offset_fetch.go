@@ -23,6 +23,8 @@ import (
 	"github.com/brokersim/brokersim/wire"
 )
 
+// OffsetFetch shows what groups have committed; COORDINATOR_NOT_AVAILABLE if another broker may be the
+// groups' by now.
 func (g *Groups) OffsetFetch(ctx context.Context, req *kmsg.OffsetFetchRequest) wire.Reply {
 	if req.Version < 8 {
 		return wire.Reply{Later: func() kmsg.Response { return g.fetchOffsetsOfOne(ctx, req) }}
