@@ -18,7 +18,7 @@ test: ## all tests, under two minutes
 
 .PHONY: race
 race: ## all tests under the race detector
-	$(GO) test -race -tags $(TAGS) -timeout 40m ./...
+	.ci/race
 
 .PHONY: disks
 disks: ## the cluster's tests with real files in every case that has a disk
