@@ -64,6 +64,9 @@ func (b *Broker) produce(ctx context.Context, r *wire.Request, req *kmsg.Produce
 		return wire.Reply{None: true, Close: failed, Later: func() kmsg.Response { synced(); return nil }}
 	case !appended || req.Acks == 1 && synced == nil:
 		return wire.Reply{Response: b.produceResponse(r, req, results)}
+	case synced == nil && settled(results):
+		awaitCommitted(ctx, results, deadline)
+		return wire.Reply{Response: b.produceResponse(r, req, results)}
 	}
 	return wire.Reply{Later: func() kmsg.Response {
 		if synced != nil {
@@ -94,6 +97,16 @@ func awaitSynced(results []produced) (join func()) {
 		waits.Go(func() { p.err = p.replica.AwaitSynced(p.appended) })
 	}
 	return join
+}
+
+// settled reports whether there is nothing to wait for.
+func settled(results []produced) bool {
+	for i := range results {
+		if p := &results[i]; p.err == nil && !p.replica.Settled(p.appended) {
+			return false
+		}
+	}
+	return true
 }
 
 // awaitCommitted waits until the asked-for replicas have what was appended.

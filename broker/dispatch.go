@@ -41,6 +41,9 @@ func (b *Broker) Handle(ctx context.Context, r *wire.Request) (reply wire.Reply)
 	return reply
 }
 
+// prompt is for producing: a batch is appended at once, and what it waits for comes later.
+func prompt(key int16) bool { return key == int16(kmsg.Produce) }
+
 // dispatch hands the request to the handler of its API.
 func (b *Broker) dispatch(ctx context.Context, r *wire.Request) wire.Reply {
 	if req, ok := r.Body.(*kmsg.ApiVersionsRequest); ok {

@@ -160,6 +160,12 @@ func (r *Replica) AwaitCommitted(ctx context.Context, a Appended) error {
 	return nil
 }
 
+// Settled reports whether AwaitCommitted would return at once: always after an append to the
+// only replica that is in sync, unless a sync is owed.
+func (r *Replica) Settled(a Appended) bool {
+	return !a.SyncOwed() && r.marks.ended(goal{a.Epoch, a.LastOffset + 1, guard.MinISRAfterAppend.Holds()})
+}
+
 // AwaitPassed waits until the high watermark of a leader epoch has reached an offset,
 // however few replicas are in sync meanwhile. Errors:
 //   - ErrNotLeaderOrFollower: that leadership is over.

@@ -77,6 +77,14 @@ func (w *Watermark) wait(ctx context.Context, epoch int32, offset int64, minISR 
 	}
 }
 
+// ended reports whether a wait for g would end at once.
+func (w *Watermark) ended(g goal) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ends, _ := g.ends(w.mark)
+	return ends
+}
+
 // A goal is what somebody waits for.
 type goal struct {
 	epoch  int32

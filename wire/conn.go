@@ -44,6 +44,7 @@ type Conn struct {
 	parting atomic.Pointer[parting] // of what came before the client's orderly end
 
 	frames  chan arrival
+	queued  atomic.Int64 // frames that the handlers' goroutine has, or will have
 	replies chan pending
 	owed    atomic.Int64   // replies that the writer has, or will have
 	pen     chan struct{}  // one slot: whoever writes
@@ -121,7 +122,8 @@ func (c *Conn) serve() {
 }
 
 // readAhead reads frames ahead of the handler, and so sees at once when the
-// client goes away.
+// client goes away. A request that is handled promptly is handled here, if nothing is
+// before it: that spares it a goroutine's waking.
 func (c *Conn) readAhead() {
 	defer close(c.frames)
 	r := bufio.NewReaderSize(c.nc, readBuffer)
@@ -132,8 +134,16 @@ func (c *Conn) readAhead() {
 			c.readEnded(err)
 			return
 		}
+		a := arrival{buf, time.Now()}
+		if c.queued.Load() == 0 && c.server.prompt(*buf) {
+			if last := c.begin(a); last {
+				return
+			}
+			continue
+		}
+		c.queued.Add(1)
 		select {
-		case c.frames <- arrival{buf, time.Now()}:
+		case c.frames <- a:
 		case <-c.life.Done():
 			giveBuffer(buf)
 			return
@@ -171,32 +181,38 @@ func (c *Conn) handleRequests() {
 		close(c.replies)
 	}()
 	for a := range c.frames {
-		ctx := c.ctx
-		if ctx.Err() != nil {
-			p := c.parting.Load()
-			if p == nil || p.ctx.Err() != nil {
-				giveBuffer(a.frame)
-				continue
-			}
-			ctx = p.ctx
-		}
-		p := c.handle(ctx, a)
-		if p.Apart && p.Later != nil {
-			c.apart <- struct{}{}
-			c.waiting.Go(func() {
-				c.finish(p)
-				<-c.apart
-			})
-		} else if p.Later == nil && c.owed.Load() == 0 {
-			c.finish(p) // nothing is before it, so it need not be handed to the writer
-		} else {
-			c.owed.Add(1)
-			c.replies <- p // the writer takes every one
-		}
-		if p.Close {
+		if last := c.begin(a); last {
 			return
 		}
+		c.queued.Add(-1)
 	}
+}
+
+// begin has a request handled, after the one before. last is true if no other is to follow.
+func (c *Conn) begin(a arrival) (last bool) {
+	ctx := c.ctx
+	if ctx.Err() != nil {
+		p := c.parting.Load()
+		if p == nil || p.ctx.Err() != nil {
+			giveBuffer(a.frame)
+			return false
+		}
+		ctx = p.ctx
+	}
+	p := c.handle(ctx, a)
+	if p.Apart && p.Later != nil {
+		c.apart <- struct{}{}
+		c.waiting.Go(func() {
+			c.finish(p)
+			<-c.apart
+		})
+	} else if p.Later == nil && c.owed.Load() == 0 {
+		c.finish(p) // nothing is before it, so it need not be handed to the writer
+	} else {
+		c.owed.Add(1)
+		c.replies <- p // the writer takes every one
+	}
+	return p.Close
 }
 
 // handle answers one frame. Errors that have no answer close the connection,

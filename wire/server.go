@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"net"
@@ -21,14 +22,18 @@ type ServerConfig struct {
 	// that is not served. nil: whatever kmsg can decode.
 	Versions func(key int16) (low, high int16, ok bool)
 
+	// Prompt tells of a key whose handler needs nothing but this node's own disk to begin: it may
+	// keep the connection from being read. nil: no handler is like that.
+	Prompt func(key int16) bool
+
 	MaxRequestBytes int          // default DefaultMaxRequestBytes
 	Logger          *slog.Logger // default: discard
 	OnClose         func(*Conn)  // called when all of a connection's goroutines but one have ended
 }
 
 // A Server speaks Kafka's protocol on one listener. It has one goroutine per
-// connection for reading ahead, one for the handler and one for writing; Serve
-// runs in its caller's. Close joins them all.
+// connection for reading ahead, which handles what is prompt, one for other handlers and one
+// for writing; Serve runs in its caller's. Close joins them all.
 type Server struct {
 	cfg    ServerConfig
 	ctx    context.Context // ends with Close
@@ -51,6 +56,11 @@ func NewServer(cfg ServerConfig) *Server {
 	s := &Server{cfg: cfg, conns: make(map[*Conn]struct{})}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
+}
+
+// prompt reports whether a frame holds a request that may be handled by who reads.
+func (s *Server) prompt(frame []byte) bool {
+	return s.cfg.Prompt != nil && len(frame) >= 2 && s.cfg.Prompt(int16(binary.BigEndian.Uint16(frame)))
 }
 
 // Serve accepts connections until Close, and then returns nil. Another failure
