@@ -51,7 +51,8 @@ type Reply struct {
 // A Handler answers requests. The requests of one connection are begun in
 // their order, each when the one before it has returned from Handle; those of
 // different connections are concurrent. ctx ends when the connection does,
-// also while Handle waits: the next frame is read ahead.
+// also while Handle waits, for the next frame is read ahead; only that of a prompt request
+// (ServerConfig.Prompt) may end later, but not later than its reply.
 type Handler interface {
 	Handle(ctx context.Context, r *Request) Reply
 }

@@ -17,7 +17,7 @@ func BenchmarkAck(b *testing.B) {
 		where string
 		who   []contender
 	}{
-		{"on=memory/net=tcp", []contender{ours(1, "memory"), inMemory(), ours(3, "memory"), nats("memory")}},
+		{"on=memory/net=tcp", []contender{nothing(), ours(1, "memory"), inMemory(), ours(3, "memory"), nats("memory")}},
 		{"on=disk/net=tcp", []contender{onDisk(), ours(3, "disk"), nats("disk"), kafka()}},
 		{"on=memory/net=memory", []contender{ours(3, "memory", brokersim.InMemoryClients()), virtual()}},
 	} {

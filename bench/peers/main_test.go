@@ -10,7 +10,7 @@ import (
 func TestMain(m *testing.M) {
 	runNode() // does not return in a node
 	for _, c := range []contender{
-		ours(1, "memory"), ours(3, "memory"), ours(3, "disk"), inMemory(), onDisk(), nats("memory"), nats("disk"), kafka(),
+		ours(1, "memory"), ours(3, "memory"), ours(3, "disk"), inMemory(), onDisk(), nats("memory"), nats("disk"), kafka(), nothing(),
 	} {
 		fmt.Printf("promise: %s: %s\n", c.name, c.promise) // for who reads the figures
 	}

@@ -14,7 +14,7 @@ import (
 func BenchmarkPartitions(b *testing.B) {
 	for _, n := range []int{10, 100, 1_000, 10_000} {
 		b.Run(fmt.Sprintf("partitions=%d", n), func(b *testing.B) {
-			used.against(b, []contender{ours(3, "memory"), inMemory()}, n, func(b *testing.B, c cluster) { spread(b, c.(*speaker), n) })
+			used.against(b, []contender{nothing(), ours(3, "memory"), inMemory()}, n, func(b *testing.B, c cluster) { spread(b, c.(*speaker), n) })
 		})
 	}
 }

@@ -17,7 +17,7 @@ const partitions = 6
 // buffer lets them in, until the last one is acknowledged by all in-sync replicas.
 // cpu-ns/record counts the client's work too: both are one process.
 func BenchmarkProduce(b *testing.B) {
-	tcp := []contender{ours(1, "memory"), inMemory(), ours(3, "memory")}
+	tcp := []contender{nothing(), ours(1, "memory"), inMemory(), ours(3, "memory")}
 	for _, size := range []int{100, 1 << 10, 16 << 10, 128 << 10} {
 		ask := func(heap heap, where string, who ...contender) {
 			b.Run(fmt.Sprintf("record=%s/on=%s/heap=%s", sized(size), where, heap), func(b *testing.B) {
