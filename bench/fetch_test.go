@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/brokersim/brokersim/brokertest"
 	"github.com/brokersim/brokersim/internal/vfs"
 	"github.com/brokersim/brokersim/partition"
+	"github.com/brokersim/brokersim/wire"
 )
 
 // How fast is what was written long ago read again, from files? as=limit is read(2) of
@@ -38,6 +40,11 @@ func BenchmarkFetch(b *testing.B) {
 	own := filepath.Join(alone, "orders-0", "00000000000000000000.log")
 	size := sizeOf(b, brokers)
 	require.Equal(b, size, sizeOf(b, own))
+	conn := wire.NewClient(wire.ClientConfig{ClientID: "bench", OneAtATime: true, Dial: func(ctx context.Context) (net.Conn, error) {
+		return c.Dial(ctx, "tcp", c.Broker(1).Addr())
+	}})
+	defer conn.Close()
+	old := oldReads(topicID(b, client))
 
 	for _, cache := range []string{"warm", "cold"} {
 		for _, way := range []struct {
@@ -46,7 +53,7 @@ func BenchmarkFetch(b *testing.B) {
 		}{
 			{"limit", own, func() int64 { return readFile(b, own) }},
 			{"log", own, func() int64 { return readLog(b, l) }},
-			{"fetch", brokers, func() int64 { return fetchAll(b, client, records) }},
+			{"fetch", brokers, func() int64 { return fetchAll(b, conn, old, records) }},
 			{"consumer", brokers, func() int64 { consumeAll(b, c, records); return size }},
 		} {
 			b.Run("cache="+cache+"/as="+way.as, func(b *testing.B) {
@@ -118,26 +125,33 @@ func readFile(b *testing.B, name string) (n int64) {
 }
 
 // fetchAll asks for 1 MiB at a time and looks at offsets only.
-func fetchAll(b *testing.B, client *kgo.Client, records int64) (n int64) {
+func fetchAll(b *testing.B, conn *wire.Client, req *kmsg.FetchRequest, records int64) (n int64) {
+	want := &req.Topics[0].Partitions[0]
+	for want.FetchOffset = 0; want.FetchOffset < records; {
+		resp, giveBack, err := conn.Borrow(context.Background(), req)
+		require.NoError(b, err)
+		got := resp.(*kmsg.FetchResponse).Topics[0].Partitions[0]
+		require.NoError(b, kerr.ErrorForCode(got.ErrorCode))
+		for batch := range partition.Batches(got.RecordBatches) {
+			want.FetchOffset = batch.NextOffset()
+			n += batch.Size()
+		}
+		giveBack()
+	}
+	return n
+}
+
+// oldReads is the request that fetchAll makes.
+func oldReads(id [16]byte) *kmsg.FetchRequest {
 	req := kmsg.NewPtrFetchRequest()
-	req.MaxBytes, req.MinBytes, req.SessionEpoch = 8<<20, 1, -1
+	req.Version, req.MaxBytes, req.MinBytes, req.SessionEpoch = 16, 8<<20, 1, -1
 	t := kmsg.NewFetchRequestTopic()
-	t.Topic, t.TopicID = topic, topicID(b, client)
+	t.Topic, t.TopicID = topic, id
 	p := kmsg.NewFetchRequestTopicPartition()
 	p.PartitionMaxBytes = 1 << 20
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
-	for at := &req.Topics[0].Partitions[0].FetchOffset; *at < records; {
-		raw, err := client.Broker(1).Request(context.Background(), req)
-		require.NoError(b, err)
-		got := raw.(*kmsg.FetchResponse).Topics[0].Partitions[0]
-		require.NoError(b, kerr.ErrorForCode(got.ErrorCode))
-		for batch := range partition.Batches(got.RecordBatches) {
-			*at = batch.NextOffset()
-			n += batch.Size()
-		}
-	}
-	return n
+	return req
 }
 
 func topicID(b *testing.B, client *kgo.Client) [16]byte {
