@@ -3,9 +3,12 @@ package bench
 import (
 	"context"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -16,13 +19,18 @@ import (
 	"github.com/brokersim/brokersim/brokertest"
 	"github.com/brokersim/brokersim/internal/vfs"
 	"github.com/brokersim/brokersim/partition"
+	"github.com/brokersim/brokersim/wire"
 )
 
 // How fast is what was written long ago read again, from files? as=limit is read(2) of
 // the same file in pieces of 1 MiB, as=log reads the log in such pieces, as=fetch is one
-// Fetch request after the other over TCP, and as=consumer is kgo, which unpacks every record.
+// Fetch request after the other over TCP, by a client that reads each answer into memory
+// which it has used before and looks at its offsets only: what is timed are broker and network. as=consumer is
+// kgo, which takes new memory for each answer and unpacks every record.
 // cache=cold has the operating system forget the file before each pass; an operation
-// is a pass over 256 MiB.
+// is a pass over 256 MiB, and MB/s those of the median pass. Where a hypervisor has to find
+// the memory for the cache, a pass takes several times as long, whoever reads: the first one over a
+// file, which is not timed, and now and then another.
 func BenchmarkFetch(b *testing.B) {
 	dir := b.TempDir()
 	c := brokertest.Start(b, quiet, brokersim.Brokers(1), brokersim.DataDir(dir), brokersim.Topic(topic, 1, 1))
@@ -38,6 +46,11 @@ func BenchmarkFetch(b *testing.B) {
 	own := filepath.Join(alone, "orders-0", "00000000000000000000.log")
 	size := sizeOf(b, brokers)
 	require.Equal(b, size, sizeOf(b, own))
+	conn := wire.NewClient(wire.ClientConfig{ClientID: "bench", OneAtATime: true, Dial: func(ctx context.Context) (net.Conn, error) {
+		return c.Dial(ctx, "tcp", c.Broker(1).Addr())
+	}})
+	defer conn.Close()
+	old := oldReads(topicID(b, client))
 
 	for _, cache := range []string{"warm", "cold"} {
 		for _, way := range []struct {
@@ -46,22 +59,35 @@ func BenchmarkFetch(b *testing.B) {
 		}{
 			{"limit", own, func() int64 { return readFile(b, own) }},
 			{"log", own, func() int64 { return readLog(b, l) }},
-			{"fetch", brokers, func() int64 { return fetchAll(b, client, records) }},
+			{"fetch", brokers, func() int64 { return fetchAll(b, conn, old, records) }},
 			{"consumer", brokers, func() int64 { consumeAll(b, c, records); return size }},
 		} {
 			b.Run("cache="+cache+"/as="+way.as, func(b *testing.B) {
-				b.SetBytes(size)
-				for b.Loop() {
+				timedPasses(b, size, func() {
 					if cache == "cold" {
-						b.StopTimer()
 						forget(b, way.file)
-						b.StartTimer()
 					}
-					require.Equal(b, size, way.pass())
-				}
+				}, way.pass)
 			})
 		}
 	}
+}
+
+// timedPasses times passes over size bytes, but not what is done before each.
+func timedPasses(b *testing.B, size int64, before func(), pass func() int64) {
+	before()
+	require.Equal(b, size, pass())
+	var took []time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		before()
+		b.StartTimer()
+		began := time.Now()
+		require.Equal(b, size, pass())
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(size)/1e6/took[len(took)/2].Seconds(), "MB/s")
 }
 
 func sizeOf(b *testing.B, file string) int64 {
@@ -118,26 +144,33 @@ func readFile(b *testing.B, name string) (n int64) {
 }
 
 // fetchAll asks for 1 MiB at a time and looks at offsets only.
-func fetchAll(b *testing.B, client *kgo.Client, records int64) (n int64) {
+func fetchAll(b *testing.B, conn *wire.Client, req *kmsg.FetchRequest, records int64) (n int64) {
+	want := &req.Topics[0].Partitions[0]
+	for want.FetchOffset = 0; want.FetchOffset < records; {
+		resp, giveBack, err := conn.Borrow(context.Background(), req)
+		require.NoError(b, err)
+		got := resp.(*kmsg.FetchResponse).Topics[0].Partitions[0]
+		require.NoError(b, kerr.ErrorForCode(got.ErrorCode))
+		for batch := range partition.Batches(got.RecordBatches) {
+			want.FetchOffset = batch.NextOffset()
+			n += batch.Size()
+		}
+		giveBack()
+	}
+	return n
+}
+
+// oldReads is the request that fetchAll makes.
+func oldReads(id [16]byte) *kmsg.FetchRequest {
 	req := kmsg.NewPtrFetchRequest()
-	req.MaxBytes, req.MinBytes, req.SessionEpoch = 8<<20, 1, -1
+	req.Version, req.MaxBytes, req.MinBytes, req.SessionEpoch = 16, 8<<20, 1, -1
 	t := kmsg.NewFetchRequestTopic()
-	t.Topic, t.TopicID = topic, topicID(b, client)
+	t.Topic, t.TopicID = topic, id
 	p := kmsg.NewFetchRequestTopicPartition()
 	p.PartitionMaxBytes = 1 << 20
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
-	for at := &req.Topics[0].Partitions[0].FetchOffset; *at < records; {
-		raw, err := client.Broker(1).Request(context.Background(), req)
-		require.NoError(b, err)
-		got := raw.(*kmsg.FetchResponse).Topics[0].Partitions[0]
-		require.NoError(b, kerr.ErrorForCode(got.ErrorCode))
-		for batch := range partition.Batches(got.RecordBatches) {
-			*at = batch.NextOffset()
-			n += batch.Size()
-		}
-	}
-	return n
+	return req
 }
 
 func topicID(b *testing.B, client *kgo.Client) [16]byte {

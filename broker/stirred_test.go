@@ -71,3 +71,27 @@ func (c *cluster) stirring() (n int) {
 	}
 	return n
 }
+
+// A replica whose cue was lost is ticked with all others, in a minute at the latest.
+func TestALostCueIsMadeUpFor(t *testing.T) {
+	inBubble(t, 3, nil, func(t *testing.T, c *cluster) {
+		c.unfenced()
+		c.createTopic("orders", 1, 3)
+		time.Sleep(2 * c.configs.ReplicaLagTimeMax)
+		c.eventually("everything is quiet", func() bool { return c.stirring() == 0 })
+		b := c.leader("orders", 0)
+		follower := int32(1)
+		if b.ID() == 1 {
+			follower = 2
+		}
+		heal := c.net.Cut([]string{c.brokers[follower].host.Name()}, []string{c.brokers[b.ID()].host.Name()})
+		defer heal()
+		_, err := c.replica(b, "orders", 0).Append(t.Context(), oneRecord("one"), 1, time.Now())
+		require.NoError(t, err)
+		require.NotEmpty(t, b.replicas.stirred.take(), "lost: it says so only once until it is ticked")
+		time.Sleep(2 * c.configs.ReplicaLagTimeMax)
+		require.Len(t, c.state(b, "orders", 0).ISR, 3, "nobody has looked")
+		time.Sleep(sweepEvery)
+		c.eventually("the follower has left the ISR", func() bool { return len(c.state(b, "orders", 0).ISR) == 2 })
+	})
+}

@@ -23,7 +23,7 @@ type step struct {
 var steps = []step{
 	{"bench", "Limit", "0.2s"},
 	{"bench", "Append", "0.4s"},
-	{"bench", "Fetch", "1x"},
+	{"bench", "Fetch", "5x"},
 	{"bench", "Start", "20x"},
 	{"bench", "ManyPartitions", "1x"},
 	{"bench", "Failover/by=(death|silence)/client=tuned", "3x"},
