@@ -101,6 +101,14 @@ func (o *owners) now() map[int32]string {
 	return of
 }
 
+// forget begins to count anew, and returns what was taken.
+func (o *owners) forget() (taken int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	taken, o.taken, o.given = o.taken, 0, 0
+	return taken
+}
+
 // S48: members of a cooperative group keep what stays theirs through every rebalance, and no
 // partition ever has two owners, whoever dies around them.
 func TestS48NoDoubleOwnerCooperative(t *testing.T) {
@@ -154,14 +162,6 @@ func TestS48NoDoubleOwnerCooperative(t *testing.T) {
 			}
 		}
 	}, brokersim.Topic("ledger", 12, 3))
-}
-
-// forget begins to count anew, and returns what was taken.
-func (o *owners) forget() (taken int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	taken, o.taken, o.given = o.taken, 0, 0
-	return taken
 }
 
 // S45: members come and go faster than the group can settle. No partition has two owners on the

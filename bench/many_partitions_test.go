@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"testing"
 	"time"
 
@@ -70,6 +71,7 @@ func must(b *testing.B, c *brokersim.Cluster, cond brokersim.Cond) {
 
 // idleLoad is the share of one core that the process uses while nobody asks for anything.
 func idleLoad() float64 {
+	debug.FreeOSMemory()  // what a cluster before this one had would be given back by and by
 	pass(6 * time.Second) // the checkpoint after the creation is not idleness
 	before, began := busy(), time.Now()
 	pass(5 * time.Second) // of one checkpoint and several ticks
