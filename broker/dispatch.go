@@ -41,7 +41,8 @@ func (b *Broker) Handle(ctx context.Context, r *wire.Request) (reply wire.Reply)
 	return reply
 }
 
-// prompt is for producing: a batch is appended at once, and what it waits for comes later.
+// prompt reports whether a request may be handled by the goroutine that reads the connection:
+// a produce, whose batches are appended at once and whose waiting comes later.
 func prompt(key int16) bool { return key == int16(kmsg.Produce) }
 
 // dispatch hands the request to the handler of its API.
