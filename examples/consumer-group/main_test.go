@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,7 +16,9 @@ func TestEveryPartitionHasOneOwnerWhateverBefalls(t *testing.T) {
 		var out bytes.Buffer
 		verdict, err := run(t.Context(), &out, brokersim.InMemoryClients())
 		require.NoError(t, err, out.String())
-		require.Equal(t, "verdict: steps=11 owned-once=11 quiet=3 generation-kept=3 zombies=4 refused=4", verdict.String(), out.String())
+		// kgo may give up when the group's broker dies: it asks others at random, three times.
+		require.Regexp(t, "^verdict: steps=11 owned-once=11 quiet=(3 generation-kept=3|2 generation-kept=2) zombies=4 refused=4$", verdict.String(), out.String())
+		require.Equal(t, verdict.Quiet == 2, strings.Contains(out.String(), "joined anew"), out.String())
 		require.True(t, verdict.OK())
 		for _, line := range []string{
 			"── ann joins",
@@ -30,6 +33,6 @@ func TestEveryPartitionHasOneOwnerWhateverBefalls(t *testing.T) {
 		}
 		require.Regexp(t, `: till-4-... takes the place of till-4-... as till-4\n`, out.String())
 		require.Regexp(t, `: cay-... is removed: it was silent for its session\n`, out.String())
-		require.Regexp(t, `(?m)^  the group's broker is killed +8 +- +- +- +[0-5 ]+ \* +[0-5 ]+$`, out.String())
+		require.Regexp(t, `(?m)^  the group's broker is killed +[89] +- +- +- +[0-5 ]+ \*? +[0-5 ]+( \*)?$`, out.String())
 	})
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -22,7 +23,13 @@ type member struct {
 	client *kgo.Client
 	link   *story.Link
 	wg     sync.WaitGroup
+
+	gaveUp atomic.Bool // its client did, and joins anew: nobody made it
 }
+
+// OnGroupManageError is told by kgo, as a hook, that a member's client gives up what it owns. After a broker's
+// death it may: it asks brokers at random where the group's is now, and not for ever.
+func (m *member) OnGroupManageError(error) { m.gaveUp.Store(true) }
 
 func newMember(c *brokersim.Cluster, name string) (*member, error) {
 	m := &member{name: name, link: story.NewLink(c)}
@@ -35,6 +42,7 @@ func newMember(c *brokersim.Cluster, name string) (*member, error) {
 		kgo.HeartbeatInterval(heartbeat),
 		kgo.Balancers(kgo.StickyBalancer()), // one generation for each change; who stays keeps what it can
 		kgo.DisableAutoCommit(),
+		kgo.WithHooks(m),
 	}
 	if instance, ok := instances[name]; ok {
 		opts = append(opts, kgo.InstanceID(instance))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -26,7 +27,7 @@ type telling struct {
 // A verdict is what the story comes to.
 type verdict struct {
 	Steps, OwnedOnce int // after how many steps each partition had exactly one owner
-	Quiet, Kept      int // steps that nobody should notice, and in how many the generation stayed
+	Quiet, Kept      int // steps that nobody should notice, and no client gave up, and in how many the generation stayed
 	Zombies, Refused int // commits of who has no right to, and how many were refused
 }
 
@@ -55,6 +56,9 @@ func (t *telling) take(s step) error {
 	t.stage.Heading("%s", s.what)
 	t.stage.Zero()
 	before, _ := t.cluster.Snapshot().Group(group)
+	for _, m := range t.members {
+		m.gaveUp.Store(false)
+	}
 	zombies, err := s.do()
 	if err != nil {
 		return err
@@ -68,11 +72,11 @@ func (t *telling) take(s step) error {
 		t.verdict.OwnedOnce++
 	}
 	kept := g.Generation == before.Generation
-	if s.quiet {
+	if quiet := s.quiet && !t.gaveUp(); quiet {
 		t.verdict.Quiet++
-	}
-	if s.quiet && kept {
-		t.verdict.Kept++
+		if kept {
+			t.verdict.Kept++
+		}
 	}
 	t.stage.Say("generation %d, %s: %s", g.Generation, map[bool]string{true: "as before", false: "a new one"}[kept], story.Owners(g))
 	t.row(s.what, g)
@@ -82,6 +86,17 @@ func (t *telling) take(s step) error {
 		}
 	}
 	return nil
+}
+
+// gaveUp reports, and says, whose client gave up by itself in this step. Then the group notices.
+func (t *telling) gaveUp() (any bool) {
+	for _, name := range slices.Sorted(maps.Keys(t.members)) {
+		if t.members[name].gaveUp.Load() {
+			t.stage.Say("%s's client did not find the group's broker in three tries, and joined anew", name)
+			any = true
+		}
+	}
+	return any
 }
 
 // told holds when each member knows that it is one, and of which generation: from then on
