@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -24,12 +26,17 @@ type member struct {
 	link   *story.Link
 	wg     sync.WaitGroup
 
-	gaveUp atomic.Bool // its client did, and joins anew: nobody made it
+	gaveUp atomic.Bool // its client did, on a broker that is gone, and joins anew: nobody made it
 }
 
 // OnGroupManageError is told by kgo, as a hook, that a member's client gives up what it owns. After a broker's
-// death it may: it asks brokers at random where the group's is now, and not for ever.
-func (m *member) OnGroupManageError(error) { m.gaveUp.Store(true) }
+// death it may: it asks brokers at random where the group's is now, and not for ever. Nothing that a broker answers
+// excuses it.
+func (m *member) OnGroupManageError(err error) {
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		m.gaveUp.Store(true)
+	}
+}
 
 func newMember(c *brokersim.Cluster, name string) (*member, error) {
 	m := &member{name: name, link: story.NewLink(c)}

@@ -72,7 +72,7 @@ func (t *telling) take(s step) error {
 		t.verdict.OwnedOnce++
 	}
 	kept := g.Generation == before.Generation
-	if quiet := s.quiet && !t.gaveUp(); quiet {
+	if s.quiet && !t.gaveUp() {
 		t.verdict.Quiet++
 		if kept {
 			t.verdict.Kept++
@@ -89,14 +89,14 @@ func (t *telling) take(s step) error {
 }
 
 // gaveUp reports, and says, whose client gave up by itself in this step. Then the group notices.
-func (t *telling) gaveUp() (any bool) {
+func (t *telling) gaveUp() (found bool) {
 	for _, name := range slices.Sorted(maps.Keys(t.members)) {
 		if t.members[name].gaveUp.Load() {
 			t.stage.Say("%s's client did not find the group's broker in three tries, and joined anew", name)
-			any = true
+			found = true
 		}
 	}
-	return any
+	return found
 }
 
 // told holds when each member knows that it is one, and of which generation: from then on
