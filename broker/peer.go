@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/brokersim/brokersim/event"
+	"github.com/brokersim/brokersim/internal/slab"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/partition"
 	"github.com/brokersim/brokersim/replication"
@@ -27,11 +28,11 @@ const fetchVersion = 18
 // Its answers may come late, over a slow link, but not never: after
 // fetchPatience a connection is given up.
 type peer struct {
-	self     int32
-	epoch    func() int64 // this broker's
-	client   *wire.Client
-	session  sessionBook
-	giveBack func() // the memory of the newest answer's records; nil if it has none
+	self    int32
+	epoch   func() int64 // this broker's
+	client  *wire.Client
+	session sessionBook
+	newest  wire.Borrowed // the newest answer, whose memory is borrowed
 }
 
 // fetchPatience is how long a leader may take to answer beyond the wait that it
@@ -64,11 +65,11 @@ func (p *peer) Fetch(ctx context.Context, req replication.FetchRequest) (replica
 	}
 	call, cancel := context.WithTimeout(ctx, req.MaxWait+fetchPatience)
 	defer cancel()
-	resp, giveBack, err := p.client.Borrow(call, peerRequest(p.self, p.epoch(), id, epoch, req))
+	got, err := p.client.Borrow(call, peerRequest(p.self, p.epoch(), id, epoch, req))
 	if err == nil {
-		p.giveBack = giveBack
+		p.newest = got
 		var answer replication.FetchResponse
-		if answer, err = p.answered(resp); err == nil {
+		if answer, err = p.answered(got); err == nil {
 			return answer, nil
 		}
 	}
@@ -82,24 +83,22 @@ func (p *peer) Fetch(ctx context.Context, req replication.FetchRequest) (replica
 
 // release lets the memory of the answer before be used again.
 func (p *peer) release() {
-	if p.giveBack != nil {
-		p.giveBack()
-		p.giveBack = nil
-	}
+	p.newest.GiveBack()
+	p.newest = wire.Borrowed{}
 }
 
 // answered takes over an answer.
-func (p *peer) answered(resp kmsg.Response) (replication.FetchResponse, error) {
-	r, ok := resp.(*kmsg.FetchResponse)
+func (p *peer) answered(got wire.Borrowed) (replication.FetchResponse, error) {
+	r, ok := got.Response.(*kmsg.FetchResponse)
 	if !ok {
-		return replication.FetchResponse{}, fmt.Errorf("%w: %T answers a fetch", metadata.ErrUnknownServer, resp)
+		return replication.FetchResponse{}, fmt.Errorf("%w: %T answers a fetch", metadata.ErrUnknownServer, got.Response)
 	}
 	if err := wire.Err(r.ErrorCode); err != nil {
 		p.session.refused(err)
 		return replication.FetchResponse{}, err
 	}
 	p.session.answered(r.SessionID)
-	return peerResponse(r), nil
+	return peerResponse(r, got.Records), nil
 }
 
 // Close ends the connection and joins it.
@@ -187,12 +186,9 @@ func peerPartition(p replication.FetchPartition) kmsg.FetchRequestTopicPartition
 	return out
 }
 
-func peerResponse(r *kmsg.FetchResponse) replication.FetchResponse {
-	n := 0
-	for _, t := range r.Topics {
-		n += len(t.Partitions)
-	}
-	out := replication.FetchResponse{Partitions: make([]replication.FetchedPartition, 0, n)}
+// peerResponse is what an answer says; records are those of its partitions, in its order.
+func peerResponse(r *kmsg.FetchResponse, records [][]slab.Span) replication.FetchResponse {
+	out := replication.FetchResponse{Partitions: make([]replication.FetchedPartition, 0, len(records))}
 	for _, t := range r.Topics {
 		for i := range t.Partitions {
 			p := &t.Partitions[i]
@@ -200,7 +196,7 @@ func peerResponse(r *kmsg.FetchResponse) replication.FetchResponse {
 				ID:             metadata.TopicPartition{Topic: t.TopicID, Partition: p.Partition},
 				HighWatermark:  p.HighWatermark,
 				LogStartOffset: p.LogStartOffset,
-				Records:        p.RecordBatches,
+				Records:        records[len(out.Partitions)],
 				Err:            wire.Err(p.ErrorCode),
 			}
 			if d := p.DivergingEpoch; d.EndOffset >= 0 {

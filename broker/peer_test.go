@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/brokersim/brokersim/internal/slab"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/partition"
 	"github.com/brokersim/brokersim/replication"
@@ -85,14 +86,15 @@ func TestPeerTranslatesAnswers(t *testing.T) {
 	topic := kmsg.NewFetchResponseTopic()
 	topic.TopicID = orders
 	news, parted, refused := kmsg.NewFetchResponseTopicPartition(), kmsg.NewFetchResponseTopicPartition(), kmsg.NewFetchResponseTopicPartition()
-	news.HighWatermark, news.LogStartOffset, news.RecordBatches = 9, 2, []byte("batches")
+	news.HighWatermark, news.LogStartOffset = 9, 2
+	batches := []slab.Span{slab.Borrow([]byte("batches"))}
 	parted.Partition, parted.DivergingEpoch.Epoch, parted.DivergingEpoch.EndOffset = 1, 4, 0
 	refused.Partition, refused.ErrorCode, refused.HighWatermark = 2, 74, -1
 	topic.Partitions = append(topic.Partitions, news, parted, refused)
 
-	got := peerResponse(&kmsg.FetchResponse{Topics: []kmsg.FetchResponseTopic{topic}}).Partitions
+	got := peerResponse(&kmsg.FetchResponse{Topics: []kmsg.FetchResponseTopic{topic}}, [][]slab.Span{batches, nil, nil}).Partitions
 	require.Len(t, got, 3)
-	require.Equal(t, replication.FetchedPartition{ID: metadata.TopicPartition{Topic: orders}, HighWatermark: 9, LogStartOffset: 2, Records: []byte("batches")}, got[0])
+	require.Equal(t, replication.FetchedPartition{ID: metadata.TopicPartition{Topic: orders}, HighWatermark: 9, LogStartOffset: 2, Records: batches}, got[0])
 	require.Equal(t, &partition.EpochEnd{Epoch: 4, Offset: 0}, got[1].Diverging, "the log diverges from its very start")
 	require.ErrorIs(t, got[2].Err, metadata.ErrFencedLeaderEpoch)
 	require.Nil(t, got[2].Diverging)

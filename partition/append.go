@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/brokersim/brokersim/internal/slab"
+	"github.com/brokersim/brokersim/internal/vfs"
 	"github.com/brokersim/brokersim/metadata"
 )
 
@@ -45,24 +47,30 @@ func (l *Log) AppendAsLeader(batch []byte, leaderEpoch int32, now time.Time) (Ap
 // fails with ErrCorruptMessage, and appends nothing, if a checksum is wrong or the
 // batches do not follow the log and each other. It returns when they are shown.
 func (l *Log) AppendAsFollower(batches []byte, leaderEpoch int32) (AppendInfo, error) {
-	whole, err := checkFetched(batches, leaderEpoch)
+	return l.AppendSpanAsFollower(slab.Borrow(batches), leaderEpoch)
+}
+
+// AppendSpanAsFollower is AppendAsFollower. What of the batches is shared is kept
+// without a copy, if the disk can do that.
+func (l *Log) AppendSpanAsFollower(batches slab.Span, leaderEpoch int32) (AppendInfo, error) {
+	size, err := checkFetched(batches.Bytes(), leaderEpoch)
 	if err != nil {
 		return AppendInfo{}, fmt.Errorf("%s: refuse what was fetched: %w", l.dir, err)
 	}
-	info, err := l.appendFetched(whole)
+	info, err := l.appendFetched(batches.Cut(0, size))
 	if err != nil {
 		return AppendInfo{}, err
 	}
 	return info, l.AwaitSynced(info)
 }
 
-func (l *Log) appendFetched(whole []byte) (AppendInfo, error) {
+func (l *Log) appendFetched(span slab.Span) (AppendInfo, error) {
 	defer l.hold()()
 	if err := l.usable(); err != nil {
 		return AppendInfo{}, err
 	}
 	cfg := l.cfg.Load()
-	end := l.tip.newest.next
+	end, whole := l.tip.newest.next, span.Bytes()
 	info := AppendInfo{BaseOffset: end, LastOffset: end - 1, Timestamp: -1, Bytes: len(whole), LogStartOffset: l.start.Load()}
 	if len(whole) == 0 {
 		return info, nil
@@ -87,31 +95,32 @@ func (l *Log) appendFetched(whole []byte) (AppendInfo, error) {
 		}
 	}
 	info.BaseOffset, info.LastOffset = Batch(whole).BaseOffset(), next-1
-	if err := l.append(whole, cfg, time.Time{}); err != nil {
+	if err := l.append(span, cfg, time.Time{}); err != nil {
 		return AppendInfo{}, err
 	}
 	info.owed = l.tip.owed()
 	return info, nil
 }
 
-// checkFetched returns the whole batches at the front of b that may be appended.
-func checkFetched(b []byte, leaderEpoch int32) (whole []byte, err error) {
+// checkFetched returns the size of the whole batches at the front of b that may be
+// appended.
+func checkFetched(b []byte, leaderEpoch int32) (size int, err error) {
 	rest := b
 	for {
 		batch, after := cut(rest)
 		if batch == nil {
 			if len(rest) >= HeaderSize {
 				if why := Batch(rest).headerFault(); why != "" {
-					return nil, refused{metadata.ErrCorruptMessage, why}
+					return 0, refused{metadata.ErrCorruptMessage, why}
 				}
 			}
-			return b[:len(b)-len(rest)], nil
+			return len(b) - len(rest), nil
 		}
 		if batch.Checksum() != batch.CRC() {
-			return nil, refused{metadata.ErrCorruptMessage, "a checksum is wrong"}
+			return 0, refused{metadata.ErrCorruptMessage, "a checksum is wrong"}
 		}
 		if batch.LeaderEpoch() > leaderEpoch {
-			return b[:len(b)-len(rest)], nil
+			return len(b) - len(rest), nil
 		}
 		rest = after
 	}
@@ -119,26 +128,26 @@ func checkFetched(b []byte, leaderEpoch int32) (whole []byte, err error) {
 
 // append writes whole batches, which follow the log. First
 // their epochs are made durable, as in Kafka. The slot is held.
-func (l *Log) append(batches []byte, cfg *Config, now time.Time) error {
+func (l *Log) append(batches slab.Span, cfg *Config, now time.Time) error {
 	epochs := l.epochs.load()
-	for b := range Batches(batches) {
+	for b := range Batches(batches.Bytes()) {
 		epochs = epochs.assign(b.LeaderEpoch(), b.BaseOffset())
 	}
 	if err := l.setEpochs(epochs); err != nil {
 		return err
 	}
-	for len(batches) > 0 {
-		n := l.fitting(batches, cfg, now)
+	for batches.Len() > 0 {
+		n := l.fitting(batches.Bytes(), cfg, now)
 		if n == 0 {
-			if err := l.roll(Batch(batches).BaseOffset()); err != nil {
+			if err := l.roll(Batch(batches.Bytes()).BaseOffset()); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := l.write(batches[:n], cfg, now); err != nil {
+		if err := l.write(batches.Cut(0, n), cfg, now); err != nil {
 			return err
 		}
-		batches = batches[n:]
+		batches = batches.Cut(n, batches.Len())
 	}
 	return nil
 }
@@ -158,11 +167,11 @@ func (l *Log) fitting(batches []byte, cfg *Config, now time.Time) int {
 
 // write puts batches into the active segment with one write, past the tail, which
 // nobody reads of a follower. They are shown to readers unless a sync is owed.
-func (l *Log) write(batches []byte, cfg *Config, now time.Time) error {
+func (l *Log) write(batches slab.Span, cfg *Config, now time.Time) error {
 	t, active := &l.tip, l.active()
 	w, at, follows := t.newest, t.newest.behind.at(), true
 	position := at
-	for b := range Batches(batches) {
+	for b := range Batches(batches.Bytes()) {
 		follows = follows && active.milestones.follows(b)
 		active.note(b, position, cfg.IndexIntervalBytes)
 		l.producers.record(b)
@@ -175,7 +184,7 @@ func (l *Log) write(batches []byte, cfg *Config, now time.Time) error {
 			return err
 		}
 	}
-	if _, err := active.file.WriteAt(batches, at); err != nil {
+	if _, err := vfs.WriteSpanAt(active.file, batches, at); err != nil {
 		return l.fail("append", err)
 	}
 	active.look(now, position)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/brokersim/brokersim/internal/slab"
 )
 
 // A producer is the idempotence of a batch; the zero value has none.
@@ -94,3 +96,6 @@ func inLog(batch []byte, offset int64, epoch int32) []byte {
 	binary.BigEndian.PutUint32(batch[12:], uint32(epoch))
 	return batch
 }
+
+// borrowed is how records come that were copied.
+func borrowed(batches []byte) []slab.Span { return []slab.Span{slab.Borrow(batches)} }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/brokersim/brokersim/event"
+	"github.com/brokersim/brokersim/internal/slab"
 )
 
 // A catchUp watches, once in each leadership that is followed, for the moment
@@ -77,8 +78,8 @@ func (r *Replica) appendCopy(req FetchPartition, ans FetchedPartition) error {
 			return fmt.Errorf("%s: %w", r, err)
 		}
 	}
-	if len(ans.Records) > 0 {
-		if _, err := log.AppendAsFollower(ans.Records, req.CurrentLeaderEpoch); err != nil {
+	for _, records := range ans.Records {
+		if _, err := log.AppendSpanAsFollower(records, req.CurrentLeaderEpoch); err != nil {
 			if diskBroke(err) {
 				r.failed(err)
 			}
@@ -99,7 +100,7 @@ func (r *Replica) appendCopy(req FetchPartition, ans FetchedPartition) error {
 		r.emit(event.CaughtUp, req.CurrentLeaderEpoch, map[string]any{"leo": end})
 	}
 	r.after(Consequence{Advanced: advanced})
-	if advanced || len(ans.Records) > 0 {
+	if advanced || slab.Size(ans.Records) > 0 {
 		r.notify(anyChange)
 	}
 	return nil

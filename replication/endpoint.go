@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/brokersim/brokersim/internal/slab"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/partition"
 )
@@ -54,9 +55,9 @@ type FetchResponse struct {
 // A FetchedPartition is the leader's answer for one partition.
 type FetchedPartition struct {
 	ID             metadata.TopicPartition
-	HighWatermark  int64  // -1 if Err is set
-	LogStartOffset int64  // also set with ErrOffsetOutOfRange; -1 if not known
-	Records        []byte // whole batches, perhaps a cut-off last one
+	HighWatermark  int64       // -1 if Err is set
+	LogStartOffset int64       // also set with ErrOffsetOutOfRange; -1 if not known
+	Records        []slab.Span // whole batches in each, perhaps a cut-off last one in the last
 	// Diverging says that the follower's log parts from the leader's: the newest
 	// epoch that the leader knows up to LastFetchedEpoch, and where it ends there.
 	Diverging *partition.EpochEnd

@@ -143,7 +143,7 @@ func TestAFetcherSaysOnlyWhatIsNew(t *testing.T) {
 		a, b := standalone(t, disk, 0), standalone(t, disk, 1)
 		leader := &scriptedLeader{answer: func(ctx context.Context, n int, req FetchRequest) (FetchResponse, error) {
 			if n == 2 {
-				return FetchResponse{Partitions: []FetchedPartition{{ID: a.ID(), Records: inLog(newBatch(time.Now(), nil, "x", "y"), 0, 4), HighWatermark: 1}}}, nil
+				return FetchResponse{Partitions: []FetchedPartition{{ID: a.ID(), Records: borrowed(inLog(newBatch(time.Now(), nil, "x", "y"), 0, 4)), HighWatermark: 1}}}, nil
 			}
 			return poll(ctx, req)
 		}}
@@ -308,7 +308,7 @@ func BenchmarkFetcherRound(b *testing.B) {
 			leader.answer = func(context.Context, int, FetchRequest) (FetchResponse, error) {
 				leader.requests = leader.requests[:0]
 				end := busy.Log().LogEndOffset()
-				return FetchResponse{Partitions: []FetchedPartition{{ID: busy.ID(), Records: inLog(newBatch(time.Unix(0, 0), nil, "x"), end, 4)}}}, nil
+				return FetchResponse{Partitions: []FetchedPartition{{ID: busy.ID(), Records: borrowed(inLog(newBatch(time.Unix(0, 0), nil, "x"), end, 4))}}}, nil
 			}
 			f := NewFetcher(FetcherConfig{Leader: 1, Endpoint: leader, MaxWait: time.Second, Backoff: time.Second})
 			f.Add(busy)

@@ -196,7 +196,7 @@ func (n *node) ask(how askHow) error {
 	}, time.Now())
 	n.asked = &exchange{replica: n.replica, from: leader.id, req: req, ans: FetchedPartition{
 		ID: req.ID, HighWatermark: res.HighWatermark, LogStartOffset: res.LogStartOffset,
-		Records: res.Records, Diverging: res.Diverging, Err: res.Err,
+		Records: borrowed(res.Records), Diverging: res.Diverging, Err: res.Err,
 	}}
 	return nil
 }

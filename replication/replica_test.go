@@ -160,7 +160,7 @@ func TestSubscribersHearOfEverything(t *testing.T) {
 	heard("deposed")
 	pos, ok := r.position(1)
 	require.True(t, ok)
-	require.NoError(t, r.copied(t.Context(), pos, FetchedPartition{Records: inLog(newBatch(time.Now(), nil, "b"), 1, 5), HighWatermark: 2}))
+	require.NoError(t, r.copied(t.Context(), pos, FetchedPartition{Records: borrowed(inLog(newBatch(time.Now(), nil, "b"), 1, 5)), HighWatermark: 2}))
 	heard("copied")
 	r.Close()
 	heard("closed")

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"github.com/brokersim/brokersim/coordinator/state"
+	"github.com/brokersim/brokersim/internal/slab"
 	"github.com/brokersim/brokersim/metadata"
 )
 
@@ -115,7 +116,7 @@ func (s *scenario) fetch(d *datadriven.TestData) {
 			if !ask() {
 				break
 			}
-			done := n.asked.ans.Err != nil || n.asked.ans.Diverging == nil && len(n.asked.ans.Records) == 0
+			done := n.asked.ans.Err != nil || n.asked.ans.Diverging == nil && slab.Size(n.asked.ans.Records) == 0
 			if !deliver() || done {
 				break
 			}
@@ -134,7 +135,7 @@ func (s *scenario) answer(a FetchedPartition) string {
 	case a.Diverging != nil:
 		return fmt.Sprintf("diverging, epoch %d ends at %d", a.Diverging.Epoch, a.Diverging.Offset)
 	}
-	return fmt.Sprintf("%s, HW %d", s.records(a.Records), a.HighWatermark)
+	return fmt.Sprintf("%s, HW %d", s.records(slab.AppendTo(nil, a.Records)), a.HighWatermark)
 }
 
 func (s *scenario) records(raw []byte) string {

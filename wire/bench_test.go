@@ -42,9 +42,9 @@ func BenchmarkRoundTrip(b *testing.B) {
 			defer client.Close()
 			b.ReportAllocs()
 			for b.Loop() {
-				_, giveBack, err := client.Borrow(b.Context(), c.req)
+				answer, err := client.Borrow(b.Context(), c.req)
 				require.NoError(b, err)
-				giveBack()
+				answer.GiveBack()
 			}
 		})
 	}

@@ -55,16 +55,15 @@ func NewClient(cfg ClientConfig) *Client {
 // may have it yet. When ctx ends Do returns, and the connection stays usable.
 // A produce request with acks=0 returns a nil response at once.
 func (c *Client) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
-	resp, _, err := c.Borrow(ctx, req)
-	return resp, err
+	b, err := c.Borrow(ctx, req)
+	return b.Response, err
 }
 
-// Borrow is Do for large responses: their byte fields lie in memory that giveBack
-// has used again. It is not nil, and need not be called.
-func (c *Client) Borrow(ctx context.Context, req kmsg.Request) (resp kmsg.Response, giveBack func(), err error) {
+// Borrow is Do for large responses.
+func (c *Client) Borrow(ctx context.Context, req kmsg.Request) (Borrowed, error) {
 	conn, err := c.connected(ctx)
 	if err != nil {
-		return nil, nothing, fmt.Errorf("%s: %w", keyName(req.Key()), err)
+		return Borrowed{}, fmt.Errorf("%s: %w", keyName(req.Key()), err)
 	}
 	exchange := conn.roundTrip
 	if c.cfg.OneAtATime {
@@ -72,20 +71,18 @@ func (c *Client) Borrow(ctx context.Context, req kmsg.Request) (resp kmsg.Respon
 	}
 	frame, err := exchange(ctx, req)
 	if err != nil {
-		return nil, nothing, fmt.Errorf("%s: %w", keyName(req.Key()), err)
+		return Borrowed{}, fmt.Errorf("%s: %w", keyName(req.Key()), err)
 	}
 	if frame == nil {
-		return nil, nothing, nil
+		return Borrowed{}, nil
 	}
-	resp = req.ResponseKind()
+	resp := req.ResponseKind()
 	if _, err := DecodeResponse(*frame, resp); err != nil {
 		conn.fail(err) // whoever answers like this has lost the thread
-		return nil, nothing, err
+		return Borrowed{}, err
 	}
-	return resp, func() { giveBuffer(frame) }, nil
+	return borrowed(resp, frame), nil
 }
-
-func nothing() {}
 
 // connected returns a connection that works as far as is known.
 func (c *Client) connected(ctx context.Context) (*clientConn, error) {

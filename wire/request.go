@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/brokersim/brokersim/internal/slab"
 )
 
 // A Request is what a client asks. The byte fields of its body (records) share
@@ -23,6 +25,10 @@ type Request struct {
 type Reply struct {
 	// Response is sent; its version is set to the request's.
 	Response kmsg.Response
+
+	// Records are, of a fetch, the records of each partition in the order of the response,
+	// whose own RecordBatches are not looked at then. nil: those are meant.
+	Records [][]slab.Span
 
 	// Later, if set, gives the response instead. Whatever it waits for, the
 	// connection's next request begins meanwhile. It is called exactly once, by
