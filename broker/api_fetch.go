@@ -23,11 +23,13 @@ package broker
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/brokersim/brokersim/internal/slab"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/wire"
 )
@@ -62,9 +64,37 @@ func (b *Broker) fetch(ctx context.Context, r *wire.Request, req *kmsg.FetchRequ
 		maxBytes: int(min(max(0, req.MaxBytes), maxFetchBytes)),
 	}
 	f.minBytes = min(int(req.MinBytes), f.maxBytes)
+	maxWait := min(time.Duration(req.MaxWaitMillis)*time.Millisecond, maxFetchWait)
+	reply := wire.Reply{Records: f.records, Release: func() { b.apis.buffers.put(f.buffer) }}
+	if r.Conn.Listener() == metadata.InternalListener {
+		reply.Response, reply.Later = f.answerPromptly(ctx, r, req, maxWait)
+		return reply
+	}
 	defer f.finish() // also if a defect of ours ends the request
-	f.run(ctx, min(time.Duration(req.MaxWaitMillis)*time.Millisecond, maxFetchWait))
-	return wire.Reply{Response: f.response(r, req), Release: func() { b.apis.buffers.put(f.buffer) }}
+	if !f.begin(ctx, maxWait) {
+		f.await(ctx, maxWait)
+	}
+	reply.Response = f.response(r, req)
+	return reply
+}
+
+// answerPromptly returns the answer, if it is there, or what waits for it: who reads the
+// connection handles the request (see prompt) and may not wait. What a follower's fetch says
+// of the follower is what producers wait for.
+func (f *fetch) answerPromptly(ctx context.Context, r *wire.Request, req *kmsg.FetchRequest, maxWait time.Duration) (resp kmsg.Response, later func() kmsg.Response) {
+	defer func() {
+		if later == nil {
+			f.finish()
+		}
+	}()
+	if f.begin(ctx, maxWait) {
+		return f.response(r, req), nil
+	}
+	return nil, func() kmsg.Response {
+		defer f.finish()
+		f.await(ctx, maxWait)
+		return f.response(r, req)
+	}
 }
 
 // refusedFetch answers a fetch as a whole. Before version 7 there was no place
@@ -140,6 +170,9 @@ func (s *fetchSession) update(req *kmsg.FetchRequest) {
 	}
 }
 
+// topic is the key without its partition.
+func (k fetchKey) topic() fetchKey { return fetchKey{id: k.id, name: k.name} }
+
 func (s *fetchSession) key(name string, id [16]byte, partition int32) fetchKey {
 	if s.byID {
 		return fetchKey{id: id, partition: partition}
@@ -153,21 +186,15 @@ func (f *fetch) response(r *wire.Request, req *kmsg.FetchRequest) kmsg.Response 
 	resp.SessionID = f.session.id
 	resp.Topics = []kmsg.FetchResponseTopic{}
 	hints := f.b.leaderHints(r)
-	topics := map[fetchKey]int{} // place in the response, by a key without partition
-	for _, p := range f.looked {
-		if !f.full && !p.news() {
-			continue
+	for _, p := range f.told() {
+		if n := len(resp.Topics); n == 0 || p.key.topic() != (fetchKey{name: resp.Topics[n-1].Topic, id: resp.Topics[n-1].TopicID}) {
+			resp.Topics = append(resp.Topics, kmsg.FetchResponseTopic{Topic: p.key.name, TopicID: p.key.id})
 		}
-		key := p.key
-		key.partition = 0
-		at, ok := topics[key]
-		if !ok {
-			at = len(resp.Topics)
-			topics[key] = at
-			resp.Topics = append(resp.Topics, kmsg.FetchResponseTopic{Topic: key.name, TopicID: key.id})
-		}
-		t := &resp.Topics[at]
+		t := &resp.Topics[len(resp.Topics)-1]
 		t.Partitions = append(t.Partitions, p.answer(&hints, req.Version))
+		if f.buffer != nil {
+			f.buffer.records = append(f.buffer.records, p.look.records)
+		}
 	}
 	for _, n := range hints.nodes {
 		node := kmsg.NewFetchResponseBroker()
@@ -175,6 +202,39 @@ func (f *fetch) response(r *wire.Request, req *kmsg.FetchRequest) kmsg.Response 
 		resp.Brokers = append(resp.Brokers, node)
 	}
 	return resp
+}
+
+// records are those of the partitions of the response, in its order; nil if nothing was read.
+func (f *fetch) records() [][]slab.Span {
+	if f.buffer == nil {
+		return nil
+	}
+	return f.buffer.records
+}
+
+// told are the partitions that the answer names: those of a topic one after the other, in the
+// order in which they were looked at.
+func (f *fetch) told() []*fetchPartition {
+	told := make([]*fetchPartition, 0, len(f.looked))
+	for _, p := range f.looked {
+		if f.full || p.news() {
+			told = append(told, p)
+		}
+	}
+	mixed := map[fetchKey]int{} // where each topic comes first
+	sorted := true
+	for i, p := range told {
+		key := p.key.topic()
+		if _, ok := mixed[key]; !ok {
+			mixed[key] = i
+		} else if told[i-1].key.topic() != key {
+			sorted = false
+		}
+	}
+	if !sorted {
+		slices.SortStableFunc(told, func(a, b *fetchPartition) int { return mixed[a.key.topic()] - mixed[b.key.topic()] })
+	}
+	return told
 }
 
 // news reports whether the fetcher has to hear of the partition.
@@ -209,8 +269,6 @@ func (p *fetchPartition) answer(hints *leaderHints, version int16) kmsg.FetchRes
 	case l.diverging != nil:
 		a.DivergingEpoch.Epoch, a.DivergingEpoch.EndOffset = l.diverging.Epoch, l.diverging.Offset
 		p.toldHW, p.toldLogStart = -1, -1 // whoever has to truncate heeds nothing else
-	case len(l.records) > 0:
-		a.RecordBatches = l.records
 	}
 	return a
 }

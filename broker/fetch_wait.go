@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/brokersim/brokersim/internal/slab"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/partition"
 	"github.com/brokersim/brokersim/replication"
@@ -13,7 +14,7 @@ import (
 
 // A fetch is one request on its way through a session: it looks at what is
 // queued, and if that is not enough it waits for news and looks again. No
-// goroutine but the connection's own is involved.
+// goroutine but the connection's own are involved.
 type fetch struct {
 	b       *Broker
 	session *fetchSession
@@ -26,7 +27,7 @@ type fetch struct {
 
 	looks  int
 	looked []*fetchPartition // what the answer may have, in the order of the queue
-	buffer *recordBuffer     // holds the records; nil while there are none
+	buffer *recordBuffer     // of the records; nil while there are none
 	bytes  int               // of records
 	ready  bool              // the answer must not wait: an error, a divergence, the limit
 }
@@ -35,7 +36,7 @@ type fetch struct {
 type look struct {
 	taken         bool // it is in fetch.looked
 	tp            metadata.TopicPartition
-	records       []byte
+	records       []slab.Span
 	highWatermark int64 // -1: not known
 	logStart      int64 // -1: not known
 	diverging     *partition.EpochEnd
@@ -43,15 +44,17 @@ type look struct {
 	starved       bool // records are there, but none fitted
 }
 
-// run looks and waits until there is an answer, maxWait has passed or ctx ends.
-func (f *fetch) run(ctx context.Context, maxWait time.Duration) {
+// begin looks at what is there. It reports whether that is an answer.
+func (f *fetch) begin(ctx context.Context, maxWait time.Duration) (answered bool) {
 	f.look()
 	if f.refusesAll() {
 		f.rest(ctx)
 	}
-	if f.done() || maxWait <= 0 {
-		return
-	}
+	return f.done() || maxWait <= 0
+}
+
+// await waits, and looks again, until there is an answer, maxWait has passed or ctx ends.
+func (f *fetch) await(ctx context.Context, maxWait time.Duration) {
 	timer := time.NewTimer(maxWait)
 	defer timer.Stop()
 	if !f.session.watching { // no session: listen from now on, and look what was missed
@@ -125,7 +128,8 @@ func (f *fetch) release() {
 // buffer, anew at what gave records before.
 func (f *fetch) lookAgain() {
 	if f.bytes > 0 {
-		f.buffer.bytes, f.bytes = f.buffer.bytes[:0], 0
+		f.buffer.empty()
+		f.bytes = 0
 		for i := len(f.looked) - 1; i >= 0; i-- {
 			if p := f.looked[i]; len(p.look.records) > 0 {
 				p.look.records = nil
@@ -143,7 +147,8 @@ func (f *fetch) lookAtAll() {
 		f.session.push(p)
 	}
 	if f.buffer != nil {
-		f.buffer.bytes, f.bytes = f.buffer.bytes[:0], 0
+		f.buffer.empty()
+		f.bytes = 0
 	}
 	f.look()
 }
@@ -191,17 +196,17 @@ func (f *fetch) read(p *fetchPartition) {
 		f.buffer = f.b.apis.buffers.get()
 	}
 	left := max(0, f.maxBytes-f.bytes)
-	before := len(f.buffer.bytes)
 	res := r.Read(f.buffer.bytes, replication.ReadRequest{
 		Offset: p.offset, MaxBytes: min(p.maxBytes, left), AtLeastOne: f.bytes == 0,
 		CurrentLeaderEpoch: p.currentEpoch, LastFetchedEpoch: p.lastEpoch,
 		Follower: f.session.follower, FollowerEpoch: f.followerEpoch, FollowerLogStart: p.logStart, Again: again,
+		LendTo: f.buffer.spans,
 	}, time.Now())
-	f.note(p, res, before, left)
+	f.note(p, res, left)
 }
 
-// note takes what was read, which lies in the result's buffer from before on.
-func (f *fetch) note(p *fetchPartition, res replication.ReadResult, before, left int) {
+// note takes what was read.
+func (f *fetch) note(p *fetchPartition, res replication.ReadResult, left int) {
 	l := &p.look
 	l.highWatermark, l.logStart = res.HighWatermark, res.LogStartOffset
 	l.diverging, l.err = res.Diverging, res.Err
@@ -209,14 +214,11 @@ func (f *fetch) note(p *fetchPartition, res replication.ReadResult, before, left
 		f.ready = true
 		return
 	}
-	if res.Records != nil {
-		f.buffer.bytes = res.Records
-		l.records = res.Records[before:len(res.Records):len(res.Records)]
-	}
+	l.records = f.buffer.add(res)
 	if f.noZstd && !f.beforeZstd(l) {
 		return
 	}
-	f.bytes += len(l.records)
+	f.bytes += slab.Size(l.records)
 	f.ready = f.ready || f.startIsNews(p)
 	end := f.readable(res.HighWatermark, res.LogEndOffset)
 	l.starved = len(l.records) == 0 && p.offset < end
@@ -228,25 +230,38 @@ func (f *fetch) note(p *fetchPartition, res replication.ReadResult, before, left
 // beforeZstd leaves out what is compressed with zstd, and all behind it. If nothing is
 // left, that is an error, and it returns false.
 func (f *fetch) beforeZstd(l *look) bool {
-	readable := 0
-	for batch := range partition.Batches(l.records) {
-		if batch.Attributes()&codecMask == zstdCodec {
-			f.ready = true
-			break
+	for i, span := range l.records {
+		readable := 0
+		for batch := range partition.Batches(span.Bytes()) {
+			if batch.Attributes()&codecMask == zstdCodec {
+				f.ready = true
+				break
+			}
+			readable += len(batch)
 		}
-		readable += len(batch)
+		switch {
+		case readable == span.Len():
+			continue
+		case i == 0 && readable == 0:
+			l.records, l.err = nil, fmt.Errorf("%w: zstd needs version 10 of Fetch", metadata.ErrUnsupportedCompressionType)
+			return false
+		case readable == 0:
+			l.records = l.records[:i]
+		default:
+			l.records[i] = span.Cut(0, readable)
+			l.records = l.records[:i+1]
+		}
+		break
 	}
-	if readable == 0 && len(l.records) > 0 {
-		l.records, l.err = nil, fmt.Errorf("%w: zstd needs version 10 of Fetch", metadata.ErrUnsupportedCompressionType)
-		return false
-	}
-	l.records = l.records[:readable]
 	return true
 }
 
 // following is the offset after whole batches; offset if there are none.
-func following(records []byte, offset int64) int64 {
-	for batch := range partition.Batches(records) {
+func following(records []slab.Span, offset int64) int64 {
+	if len(records) == 0 {
+		return offset
+	}
+	for batch := range partition.Batches(records[len(records)-1].Bytes()) {
 		offset = batch.NextOffset()
 	}
 	return offset

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 
@@ -48,35 +50,44 @@ func spoiledRecord(t *testing.T) []byte {
 }
 
 // A client that fetches in a version from before zstd (KIP-110) hears that it cannot
-// read what follows, and gets what it can.
+// read what follows, and gets what it can; also if each batch comes as a piece of its own.
 func TestFetchBeforeZstd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := startCluster(t, 2)
-		topic := c.createTopic("orders", [][]int32{{1, 2}})
-		client := c.client(1)
-		mustProduce(t, client, "orders", "plain")
+	for _, size := range []int{10, 10_000} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) { synctest.Test(t, func(t *testing.T) { fetchBeforeZstd(t, size) }) })
+	}
+}
+
+func fetchBeforeZstd(t *testing.T, size int) {
+	c := startCluster(t, 2)
+	topic := c.createTopic("orders", [][]int32{{1, 2}})
+	client := c.client(1)
+	rng := rand.NewChaCha8([32]byte{})
+	value := make([]byte, size) // that nobody can make smaller
+	_, _ = rng.Read(value)
+	mustProduce(t, client, "orders", string(value))
+	for _, codec := range []codec.Type{codec.ZSTD, codec.None} {
 		a := produced1(t, client, produceRequest(9, "orders", [16]byte{}, 0, -1,
-			batchtest.Spec{Codec: codec.ZSTD, Records: batchtest.Values("packed", "too")}.Bytes()))
+			batchtest.Spec{Codec: codec, Records: batchtest.Values(string(value), "too")}.Bytes()))
 		require.Zero(t, a.ErrorCode)
-		for version := int16(4); version <= 12; version++ {
-			req := fetchRequest(version, topic, 0)
-			p := fetched1(t, ask[*kmsg.FetchResponse](t, client, req))
-			require.Zero(t, p.ErrorCode, "version %d", version)
-			batches := 1
-			if version >= 10 {
-				batches = 2
-			}
-			require.Len(t, batchesIn(p.RecordBatches), batches, "version %d", version)
-			req.Topics[0].Partitions[0].FetchOffset = 1
-			p = fetched1(t, ask[*kmsg.FetchResponse](t, client, req))
-			if version >= 10 {
-				require.Zero(t, p.ErrorCode)
-				continue
-			}
-			require.Equal(t, kerr.UnsupportedCompressionType.Code, p.ErrorCode, "version %d", version)
-			require.Empty(t, p.RecordBatches)
+	}
+	for version := int16(4); version <= 12; version++ {
+		req := fetchRequest(version, topic, 0)
+		p := fetched1(t, ask[*kmsg.FetchResponse](t, client, req))
+		require.Zero(t, p.ErrorCode, "version %d", version)
+		batches := 1
+		if version >= 10 {
+			batches = 3
 		}
-	})
+		require.Len(t, batchesIn(p.RecordBatches), batches, "version %d", version)
+		req.Topics[0].Partitions[0].FetchOffset = 1
+		p = fetched1(t, ask[*kmsg.FetchResponse](t, client, req))
+		if version >= 10 {
+			require.Zero(t, p.ErrorCode)
+			continue
+		}
+		require.Equal(t, kerr.UnsupportedCompressionType.Code, p.ErrorCode, "version %d", version)
+		require.Empty(t, p.RecordBatches)
+	}
 }
 
 func batchesIn(records []byte) (all []partition.Batch) {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/brokersim/brokersim/internal/slab"
 	"github.com/brokersim/brokersim/internal/vfs"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/partition"
@@ -56,6 +57,15 @@ type model struct {
 	epochs           []partition.EpochStart
 	durable          int64 // a power loss leaves at least what is below
 	epoch            int32 // newest that was ever used
+
+	large bool // some batches are such that the disk keeps them
+	lent  []lending
+}
+
+// A lending is what was lent, and what it was then.
+type lending struct {
+	span slab.Span
+	was  string
 }
 
 func newModel(t *rapid.T) *model {
@@ -66,6 +76,9 @@ func newModel(t *rapid.T) *model {
 			IndexIntervalBytes: rapid.IntRange(1, 300).Draw(t, "interval"),
 			FlushMessages:      rapid.SampledFrom([]int64{0, 1}).Draw(t, "flush"),
 		},
+	}
+	if m.large = rapid.Bool().Draw(t, "large batches"); m.large {
+		m.cfg.SegmentBytes *= 80
 	}
 	m.open(t)
 	return m
@@ -81,8 +94,12 @@ func (m *model) open(t *rapid.T) partition.Recovery {
 // spec draws a batch for offset.
 func (m *model) spec(t *rapid.T, offset int64) batchtest.Spec {
 	s := batchtest.Spec{BaseOffset: offset, LeaderEpoch: m.epoch}
+	sizes := rapid.IntRange(0, 60)
+	if m.large && rapid.Bool().Draw(t, "large") {
+		sizes = rapid.IntRange(3000, 6000) // so that the disk keeps it
+	}
 	for range rapid.IntRange(1, 3).Draw(t, "records") {
-		s.Records = append(s.Records, batchtest.Record{Value: bytes.Repeat([]byte{byte(offset)}, rapid.IntRange(0, 60).Draw(t, "size"))})
+		s.Records = append(s.Records, batchtest.Record{Value: bytes.Repeat([]byte{byte(offset)}, sizes.Draw(t, "size"))})
 	}
 	if rapid.Bool().Draw(t, "idempotent") {
 		s.Producer = &batchtest.Producer{
@@ -210,7 +227,15 @@ func (m *model) appendAsFollower(t *rapid.T) {
 		all = append(all, b...)
 	}
 	cut := rapid.IntRange(0, 40).Draw(t, "cut off")
-	_, err := m.log.AppendAsFollower(append(all, all[:cut]...), m.epoch)
+	all = append(all, all[:cut]...)
+	if !rapid.Bool().Draw(t, "shared") {
+		_, err := m.log.AppendAsFollower(all, m.epoch)
+		require.NoError(t, err)
+		return
+	}
+	span := slab.Of(all).Span(0, len(all))
+	m.lent = append(m.lent, lending{span, string(all)})
+	_, err := m.log.AppendSpanAsFollower(span, m.epoch)
 	require.NoError(t, err)
 }
 
@@ -286,7 +311,7 @@ func (m *model) sync(t *rapid.T) {
 
 func (m *model) read(t *rapid.T) {
 	from, limit := rapid.Int64Range(m.start, m.end).Draw(t, "from"), rapid.Int64Range(0, m.end+1).Draw(t, "limit")
-	maxBytes, must := rapid.IntRange(0, 1000).Draw(t, "bytes"), rapid.Bool().Draw(t, "at least one")
+	maxBytes, must := rapid.IntRange(0, m.cfg.SegmentBytes+100).Draw(t, "bytes"), rapid.Bool().Draw(t, "at least one")
 	got, err := m.log.Read(nil, from, limit, maxBytes, must)
 	require.NoError(t, err)
 	var want []byte
@@ -302,6 +327,16 @@ func (m *model) read(t *rapid.T) {
 		break
 	}
 	require.True(t, bytes.Equal(want, got), "read %d bytes instead of %d", len(got), len(want))
+	lent, ok := m.log.Lend(nil, from, limit, maxBytes, must)
+	if !ok {
+		return
+	}
+	require.True(t, bytes.HasPrefix(want, slab.AppendTo(nil, lent)), "something else is lent than read")
+	require.Equal(t, len(want) == 0, len(lent) == 0)
+	for _, span := range lent {
+		require.True(t, span.Shared())
+		m.lent = append(m.lent, lending{span, string(span.Bytes())})
+	}
 }
 
 // crash ends the process and nothing else.
@@ -393,6 +428,9 @@ func (m *model) check(t *rapid.T) {
 		require.Equal(t, m.endOf(e), m.log.EndOffsetForEpoch(e), "epoch %d", e)
 	}
 	m.checkRecords(t)
+	for _, l := range m.lent {
+		require.True(t, string(l.span.Bytes()) == l.was, "who borrowed sees a change")
+	}
 }
 
 func (m *model) checkRecords(t *rapid.T) {

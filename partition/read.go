@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/brokersim/brokersim/internal/slab"
 	"github.com/brokersim/brokersim/metadata"
 )
 
@@ -34,6 +35,24 @@ func (l *Log) Read(buf []byte, from, limit int64, maxBytes int, atLeastOne bool)
 		}
 		return out, nil
 	}
+}
+
+// Lend is Read without a copy: it appends to spans the batches that Read would return,
+// or the first of them, if they lie in memory that is shared, as the newest of a log
+// on a memory disk do. ok is false if they do not, or if there is a reason to fail, and
+// then Read has to be asked.
+func (l *Log) Lend(spans []slab.Span, from, limit int64, maxBytes int, atLeastOne bool) (lent []slab.Span, ok bool) {
+	cuts := l.cuts.Load()
+	end := l.end.Load()
+	if from < l.start.Load() || from > end {
+		return spans, false
+	}
+	r := reading{from: from, limit: min(limit, end), end: end, left: maxBytes, must: atLeastOne}
+	lent, ok = l.tip.tail.lend(spans, &r)
+	if !ok || l.cuts.Load() != cuts {
+		return spans, false
+	}
+	return lent, true
 }
 
 func (l *Log) read(buf []byte, from, limit int64, maxBytes int, atLeastOne bool) ([]byte, error) {

@@ -3,6 +3,9 @@ package partition
 import (
 	"runtime"
 	"sync"
+
+	"github.com/brokersim/brokersim/internal/slab"
+	"github.com/brokersim/brokersim/internal/vfs"
 )
 
 // A slot is the writer's: whoever writes to the files holds it, for as long as the
@@ -12,8 +15,9 @@ type slot struct {
 	given  sync.Cond // its mutex is tip.mu
 	taken  bool
 	closed bool
-	wanted int    // who wait to close it: nobody stages before they had it
-	crowd  uint64 // appends that the newest write was for, and 1 if others came meanwhile
+	wanted int         // who wait to close it: nobody stages before they had it
+	crowd  uint64      // appends that the newest write was for, and 1 if others came meanwhile
+	spans  []slab.Span // scratch of who has taken it
 }
 
 // hold waits for the writer's slot and closes it until release is called. What is
@@ -87,18 +91,25 @@ const (
 	stillness  = 2  // and no more after so many times in which nobody came
 )
 
-// flushLocked writes what is staged and lies in one piece. The writer's slot is
-// held; tip.mu is not, during the write.
+// flushLocked writes what is staged and lies in one piece, or is kept. The writer's
+// slot is held; tip.mu is not, during the write.
 func (l *Log) flushLocked() {
 	t := &l.tip
-	batches, upTo := t.tail.unwritten(t.newest)
+	spans, upTo := t.tail.unwritten(t.slot.spans[:0], t.newest)
 	at := t.newest.behind.at()
 	t.mu.Unlock()
-	_, err := upTo.in.file.WriteAt(batches, at)
-	if err != nil {
-		_ = l.fail("append", err) // who waits for the write hears of it from usable
+	var err error
+	for _, batches := range spans {
+		var n int
+		if n, err = vfs.WriteSpanAt(upTo.in.file, batches, at); err != nil {
+			_ = l.fail("append", err) // who waits for the write hears of it from usable
+			break
+		}
+		at += int64(n)
 	}
+	clear(spans)
 	t.mu.Lock()
+	t.slot.spans = spans[:0]
 	if err == nil {
 		l.wroteLocked(upTo)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/brokersim/brokersim/internal/vfs"
 	"github.com/brokersim/brokersim/metadata"
 )
 
@@ -112,7 +113,11 @@ func (l *Log) stageLocked(b Batch, leaderEpoch int32, cfg *Config, now time.Time
 	t.staged.number++
 	t.staged.next, t.staged.behind = b.NextOffset(), milestone{uint32(position), active.milestones.sum}
 	info.number = t.staged.number
-	t.tail.add(b, t.staged, t.newest, cfg.Tails)
+	if len(b) >= keptBatch && vfs.Keeps(active.file) {
+		t.tail.keep(b, t.staged, t.newest, cfg.Tails)
+	} else {
+		t.tail.add(b, t.staged, t.newest, cfg.Tails)
+	}
 	active.look(now, position)
 	l.producers.record(b)
 	if !follows {

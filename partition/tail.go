@@ -3,6 +3,8 @@ package partition
 import (
 	"slices"
 	"sync"
+
+	"github.com/brokersim/brokersim/internal/slab"
 )
 
 // A tail is the newest bytes of a log, in memory, as its leader appended them: what
@@ -13,7 +15,9 @@ import (
 // staging drops it, and then the files answer.
 //
 // Blocks are lent by pools, since the first touch of fresh memory costs more than
-// everything else that an append does. A log that rests gives them back.
+// everything else that an append does. A log that rests gives them back. Only where the disk is memory,
+// too, that is touched anyway, a batch of some size lies in a slab of its own: the
+// disk keeps it, and so do those to whom it is lent (tail_kept.go).
 type tail struct {
 	mu     sync.Mutex // a leaf, under tip.mu when something changes
 	blocks []*block   // the oldest first, each behind the one before
@@ -93,16 +97,27 @@ func (t *tail) dropLocked(n int) {
 	t.blocks = slices.Delete(t.blocks, 0, n)
 }
 
-// unwritten returns the oldest bytes behind w that lie in one piece, and the log's
-// end behind them. There are some, and tip.mu is held.
-func (t *tail) unwritten(w written) ([]byte, written) {
+// unwritten appends to spans the oldest bytes behind w that lie in one piece, or in
+// several that are kept, and returns the log's end behind them. There are some, and
+// tip.mu is held.
+func (t *tail) unwritten(spans []slab.Span, w written) ([]slab.Span, written) {
 	i := len(t.blocks) - 1
 	for i > 0 && t.blocks[i-1].last.number > w.number {
 		i--
 	}
 	b := t.blocks[i]
-	begin := b.last.behind.at() - int64(len(b.buf))
-	return b.buf[w.behind.at()-begin:], b.last
+	if b.kept == nil {
+		begin := b.last.behind.at() - int64(len(b.buf))
+		return append(spans, slab.Borrow(b.buf[w.behind.at()-begin:])), b.last
+	}
+	for _, next := range t.blocks[i:] {
+		if next.kept == nil {
+			break
+		}
+		b = next
+		spans = append(spans, b.kept.Span(0, len(b.buf)))
+	}
+	return spans, b.last
 }
 
 // read appends to buf what the tail has of r. ok is false if it does not have the
@@ -127,15 +142,31 @@ func (t *tail) read(buf []byte, r *reading) (out []byte, ok bool) {
 func (t *tail) pin(r *reading) (b *block, batches []byte, found bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	i := len(t.blocks) - 1
-	for i >= 0 && t.blocks[i].base > r.from {
-		i--
-	}
+	i := t.findLocked(r.from)
 	if i < 0 {
 		return nil, nil, false
 	}
 	b = t.blocks[i]
-	from, to := 0, 0
+	from, to := b.take(r)
+	if to == from {
+		return nil, nil, true
+	}
+	b.pins++
+	return b, b.buf[from:to], true
+}
+
+// findLocked returns the index of the block that an offset lies in, or behind; -1 if
+// that is before the tail.
+func (t *tail) findLocked(offset int64) int {
+	i := len(t.blocks) - 1
+	for i >= 0 && t.blocks[i].base > offset {
+		i--
+	}
+	return i
+}
+
+// take takes the batches [from, to) of the block off r.
+func (b *block) take(r *reading) (from, to int) {
 	first, _ := slices.BinarySearchFunc(b.ends, r.from+1, endsBelow)
 	if first > 0 {
 		from = b.ends[first-1].at
@@ -148,12 +179,10 @@ func (t *tail) pin(r *reading) (b *block, batches []byte, found bool) {
 		}
 		to, r.must = e.at, false
 	}
-	if to == from {
-		return nil, nil, true
+	if to > from {
+		r.from, r.left = b.ends[last-1].next, r.left-(to-from)
 	}
-	r.from, r.left = b.ends[last-1].next, r.left-(to-from)
-	b.pins++
-	return b, b.buf[from:to], true
+	return from, to
 }
 
 func endsBelow(e end, next int64) int {

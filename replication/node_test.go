@@ -10,6 +10,7 @@ import (
 	"github.com/brokersim/brokersim/coordinator/state"
 	"github.com/brokersim/brokersim/event"
 	"github.com/brokersim/brokersim/internal/guard"
+	"github.com/brokersim/brokersim/internal/slab"
 	"github.com/brokersim/brokersim/internal/vfs"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/partition"
@@ -193,10 +194,11 @@ func (n *node) ask(how askHow) error {
 		Offset: req.FetchOffset, MaxBytes: how.maxBytes, AtLeastOne: true,
 		CurrentLeaderEpoch: req.CurrentLeaderEpoch, LastFetchedEpoch: req.LastFetchedEpoch,
 		Follower: n.id, FollowerEpoch: brokerEpoch, FollowerLogStart: req.LogStartOffset,
+		LendTo: []slab.Span{},
 	}, time.Now())
 	n.asked = &exchange{replica: n.replica, from: leader.id, req: req, ans: FetchedPartition{
 		ID: req.ID, HighWatermark: res.HighWatermark, LogStartOffset: res.LogStartOffset,
-		Records: borrowed(res.Records), Diverging: res.Diverging, Err: res.Err,
+		Records: append(res.Lent, borrowed(res.Records)...), Diverging: res.Diverging, Err: res.Err,
 	}}
 	return nil
 }

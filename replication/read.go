@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/brokersim/brokersim/internal/guard"
+	"github.com/brokersim/brokersim/internal/slab"
 	"github.com/brokersim/brokersim/metadata"
 	"github.com/brokersim/brokersim/partition"
 )
@@ -25,12 +26,16 @@ type ReadRequest struct {
 	// Again: the same request has been read for before, and waited. What it says of the
 	// follower was heard then, and may be old by now.
 	Again bool
+	// LendTo, if not nil, is where records go that lie in shared memory, instead of
+	// being copied. They are no fewer than one, and perhaps fewer than asked for.
+	LendTo []slab.Span
 }
 
 // A ReadResult answers a ReadRequest. With Err set, offsets are -1 unless they
 // help: the log start comes with ErrOffsetOutOfRange.
 type ReadResult struct {
-	Records        []byte // the buffer given to Read, with records appended
+	Records        []byte      // the buffer given to Read, with records appended
+	Lent           []slab.Span // ReadRequest.LendTo with records appended; nil if they were not lent
 	HighWatermark  int64
 	LogStartOffset int64
 	LogEndOffset   int64
@@ -79,7 +84,7 @@ func (r *Replica) Read(buf []byte, req ReadRequest, now time.Time) ReadResult {
 	if req.Offset >= limit {
 		return res
 	}
-	if res.Records, err = log.Read(buf, req.Offset, limit, req.MaxBytes, req.AtLeastOne); err != nil {
+	if err := res.read(log, buf, req, limit); err != nil {
 		return refused(buf, r.readFailed(err, epoch))
 	}
 	// While this replica leads, its log only grows. If it still does, what was
@@ -88,6 +93,19 @@ func (r *Replica) Read(buf []byte, req ReadRequest, now time.Time) ReadResult {
 		return refused(buf, fmt.Errorf("%s: leader epoch %d ended during the read: %w", r, epoch, metadata.ErrNotLeaderOrFollower))
 	}
 	return res
+}
+
+// read takes the records up to limit: lent, if they can be, or copied to buf.
+func (res *ReadResult) read(log *partition.Log, buf []byte, req ReadRequest, limit int64) (err error) {
+	if req.LendTo != nil {
+		lent, ok := log.Lend(req.LendTo, req.Offset, limit, req.MaxBytes, req.AtLeastOne)
+		if ok {
+			res.Lent = lent
+			return nil
+		}
+	}
+	res.Records, err = log.Read(buf, req.Offset, limit, req.MaxBytes, req.AtLeastOne)
+	return err
 }
 
 func refused(buf []byte, err error) ReadResult {

@@ -1,0 +1,107 @@
+package partition_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/brokersim/brokersim/internal/slab"
+	"github.com/brokersim/brokersim/internal/vfs"
+	"github.com/brokersim/brokersim/partition"
+	"github.com/brokersim/brokersim/partition/batchtest"
+)
+
+func sized(n int) []byte {
+	return batchtest.Spec{Records: []batchtest.Record{{Value: bytes.Repeat([]byte("x"), n)}}}.Bytes()
+}
+
+// A leader's batch, what it lends to its followers, and what their disks and its own keep,
+// are the same bytes in memory: nobody has copied them.
+func TestOneCopyForAllReplicas(t *testing.T) {
+	leader, follower := open(t, vfs.NewMem(1), partition.Config{}), open(t, vfs.NewMem(2), partition.Config{})
+	for range 3 {
+		_, err := leader.AppendAsLeader(sized(20_000), 1, now)
+		require.NoError(t, err)
+	}
+	spans, ok := leader.Lend(nil, 0, 3, 1<<20, true)
+	require.True(t, ok)
+	require.Len(t, spans, 3)
+	again, ok := leader.Lend(nil, 1, 3, 1<<20, true)
+	require.True(t, ok)
+	require.Same(t, &spans[1].Bytes()[0], &again[0].Bytes()[0])
+	for _, s := range spans {
+		_, err := follower.AppendSpanAsFollower(s, 1)
+		require.NoError(t, err)
+	}
+	a, err := leader.Read(nil, 0, 3, 1<<20, true)
+	require.NoError(t, err)
+	b, err := follower.Read(nil, 0, 3, 1<<20, true)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(a, b))
+}
+
+// What rots on one disk does not rot on the others, or in the hands of who was lent it.
+func TestRotStaysOnItsDisk(t *testing.T) {
+	disks := []*vfs.Mem{vfs.NewMem(1), vfs.NewMem(2)}
+	leader, follower := open(t, disks[0], partition.Config{}), open(t, disks[1], partition.Config{})
+	_, err := leader.AppendAsLeader(sized(20_000), 1, now)
+	require.NoError(t, err)
+	spans, ok := leader.Lend(nil, 0, 1, 1<<20, true)
+	require.True(t, ok)
+	_, err = follower.AppendSpanAsFollower(spans[0], 1)
+	require.NoError(t, err)
+	want := string(spans[0].Bytes())
+	for i, log := range []*partition.Log{leader, follower} {
+		f, err := disks[i].Open(dir + "/00000000000000000000.log")
+		require.NoError(t, err)
+		defer f.Close()
+		_, err = f.WriteAt([]byte{0xff}, 5000)
+		require.NoError(t, err)
+		require.Equal(t, want, string(spans[0].Bytes()))
+		rest(log)
+		_, err = log.Read(nil, 0, 1, 1<<20, true)
+		damage := new(partition.CorruptError)
+		require.ErrorAs(t, err, &damage)
+		if i == 0 {
+			got, err := follower.Read(nil, 0, 1, 1<<20, true)
+			require.NoError(t, err)
+			require.Equal(t, want, string(got))
+		}
+	}
+}
+
+// What is small, or lies in files, is not lent: it has to be read.
+func TestOnlyWhatIsKeptIsLent(t *testing.T) {
+	onDisk, err := vfs.NewOS(t.TempDir())
+	require.NoError(t, err)
+	files := open(t, onDisk, partition.Config{})
+	_, err = files.AppendAsLeader(sized(20_000), 1, now)
+	require.NoError(t, err)
+	_, ok := files.Lend(nil, 0, 1, 1<<20, true)
+	require.False(t, ok)
+
+	l := open(t, vfs.NewMem(1), partition.Config{})
+	for _, size := range []int{10, 20_000, 30_000, 10, 20_000} {
+		_, err := l.AppendAsLeader(sized(size), 1, now)
+		require.NoError(t, err)
+	}
+	_, ok = l.Lend(nil, 0, 5, 1<<20, true)
+	require.False(t, ok, "the first of it is small")
+	spans, ok := l.Lend(nil, 1, 5, 1<<20, true)
+	require.True(t, ok)
+	require.Len(t, spans, 2, "up to what is not kept")
+	spans, ok = l.Lend(nil, 2, 5, 100, false)
+	require.True(t, ok)
+	require.Empty(t, spans, "it does not fit")
+	spans, ok = l.Lend(spans, 2, 5, 100, true)
+	require.True(t, ok)
+	require.Len(t, spans, 1, "whatever its size")
+	_, ok = l.Lend(nil, 6, 7, 100, true)
+	require.False(t, ok, "behind the end: a reason to fail")
+	rest(l)
+	_, ok = l.Lend(nil, 1, 5, 1<<20, true)
+	require.False(t, ok, "it is only in the files")
+	require.EqualValues(t, 5, l.LogEndOffset())
+	require.NotZero(t, slab.Size(spans))
+}
