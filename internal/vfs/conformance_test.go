@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/brokersim/brokersim/internal/gate"
+	"github.com/brokersim/brokersim/internal/slab"
 	"github.com/brokersim/brokersim/internal/vfs"
 )
 
@@ -22,8 +23,11 @@ func every(t *testing.T, f func(t *testing.T, disk vfs.FS)) {
 		f(t, disk)
 	})
 	t.Run("directory that can lose power", func(t *testing.T) { f(t, mount(t, t.TempDir())) })
-	t.Run("wrapped", func(t *testing.T) { f(t, vfs.Gated(vfs.WithFaults(vfs.NewMem(1), new(vfs.Faults)), gate.New())) })
+	t.Run("wrapped", func(t *testing.T) { f(t, wrapped(vfs.NewMem(1))) })
 }
+
+// wrapped is what a node is given of a disk.
+func wrapped(disk vfs.FS) vfs.FS { return vfs.Gated(vfs.WithFaults(disk, new(vfs.Faults)), gate.New()) }
 
 func write(t testing.TB, disk vfs.FS, name, content string) {
 	t.Helper()
@@ -194,6 +198,7 @@ func TestGate(t *testing.T) {
 	g.Shut()
 	calls := map[string]func() error{
 		"write":    func() error { _, err := f.WriteAt([]byte("b"), 0); return err },
+		"keep":     func() error { _, err := vfs.WriteSpanAt(f, slab.Of([]byte("b")).Span(0, 1), 0); return err },
 		"read":     func() error { _, err := f.ReadAt(make([]byte, 1), 0); return err },
 		"truncate": func() error { return f.Truncate(0) },
 		"sync":     f.Sync,

@@ -43,11 +43,18 @@
 // A disk's Session names the time in which nothing written can have been lost.
 // It tells a node that starts whether it has the disk that it left.
 //
+// # Memory that is shared
+//
+// A file of a Mem can keep a span of a slab instead of a copy of it: WriteSpanAt has it
+// do so, through the wrappers too, and on other disks it is WriteAt. Several disks then
+// have the same memory. None of them writes to it: what is written over, zeroed or
+// restored by a power loss becomes the file's own first.
+//
 // # Not here
 //
 // There are no permissions, links or times. Nothing sleeps but WithFaults, and
 // nobody holds a lock while it does, so all of this works in virtual time.
 //
 // Read vfs.go for the interfaces, mem.go and power.go for the disk that can
-// crash, directory.go and directory_power.go for the one that outlasts the process, faults.go for what can be wrong with one.
+// crash, content.go for how it has the bytes of a file, directory.go and directory_power.go for the one that outlasts the process, faults.go for what can be wrong with one.
 package vfs

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/brokersim/brokersim/internal/gate"
+	"github.com/brokersim/brokersim/internal/slab"
 	"github.com/brokersim/brokersim/internal/vfs"
 )
 
@@ -76,6 +77,49 @@ func TestFullDiskAndShortWrites(t *testing.T) {
 	heal()
 	_, err = f.WriteAt([]byte("abc"), 0)
 	require.NoError(t, err)
+}
+
+// What a write meets, a write of shared memory meets.
+func TestKeepingMeetsTheFaultsOfWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var faults vfs.Faults
+		mem, g := vfs.NewMem(1), gate.New()
+		f, err := vfs.Gated(vfs.WithFaults(mem, &faults), g).Create("f")
+		require.NoError(t, err)
+		require.True(t, vfs.Keeps(f))
+		s := slab.Of(pattern(2000))
+		keep := func() (int, error) { return vfs.WriteSpanAt(f, s.Span(0, 1000), 0) }
+
+		heal := faults.Full()
+		n, err := keep()
+		require.ErrorIs(t, err, syscall.ENOSPC)
+		require.Zero(t, n)
+		require.Empty(t, read(t, mem, "f"))
+		heal()
+		for _, bytes := range []int{2, 600, 5000} {
+			heal := faults.ShortWrite("f", bytes)
+			n, err := keep()
+			require.ErrorIs(t, err, io.ErrShortWrite)
+			require.Equal(t, min(bytes, 1000), n)
+			require.Equal(t, string(pattern(n)), read(t, mem, "f"))
+			heal()
+			require.NoError(t, f.Truncate(0))
+		}
+
+		begin := time.Now()
+		faults.SlowBy(time.Second, 0)
+		_, err = keep()
+		require.NoError(t, err)
+		require.Equal(t, time.Second, time.Since(begin))
+		require.NoError(t, f.Truncate(0))
+		time.AfterFunc(time.Millisecond, g.Shut)
+		_, err = keep()
+		require.ErrorIs(t, err, gate.ErrShut, "it was slow, and is late")
+		require.Empty(t, read(t, mem, "f"))
+		_, err = keep()
+		require.ErrorIs(t, err, gate.ErrShut)
+		require.Equal(t, string(pattern(2000)), string(s.Memory()))
+	})
 }
 
 func TestASlowDiskTakesVirtualTime(t *testing.T) {

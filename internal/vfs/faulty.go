@@ -1,6 +1,9 @@
 package vfs
 
-import "github.com/brokersim/brokersim/internal/gate"
+import (
+	"github.com/brokersim/brokersim/internal/gate"
+	"github.com/brokersim/brokersim/internal/slab"
+)
 
 // WithFaults returns the disk with whatever is wrong with it at the moment of
 // each operation. Reads stay as they are but for faults that name them.
@@ -110,13 +113,21 @@ func (f *faultyFile) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (f *faultyFile) WriteAt(p []byte, off int64) (int, error) {
+	return f.KeepAt(slab.Borrow(p), off)
+}
+
+// Keeps goes by the file inside.
+func (f *faultyFile) Keeps() bool { return Keeps(f.File) }
+
+// KeepAt meets the faults of writes.
+func (f *faultyFile) KeepAt(s slab.Span, off int64) (int, error) {
 	keep, err := f.disk.faults.strike(f.disk.gate, OpWrite, f.name)
 	if err == nil {
-		return f.File.WriteAt(p, off)
+		return WriteSpanAt(f.File, s, off)
 	}
 	n := 0
 	if keep > 0 {
-		n, _ = f.File.WriteAt(p[:min(keep, len(p))], off)
+		n, _ = WriteSpanAt(f.File, s.Cut(0, min(keep, s.Len())), off)
 	}
 	return n, pathError("write", f.name, err)
 }

@@ -1,6 +1,9 @@
 package vfs
 
-import "github.com/brokersim/brokersim/internal/gate"
+import (
+	"github.com/brokersim/brokersim/internal/gate"
+	"github.com/brokersim/brokersim/internal/slab"
+)
 
 // Gated returns the disk as one incarnation of a node sees it: every operation
 // passes g first, so it waits while the node is paused and fails with
@@ -96,6 +99,16 @@ func (f *gatedFile) WriteAt(p []byte, off int64) (int, error) {
 		return 0, err
 	}
 	return f.File.WriteAt(p, off)
+}
+
+// Keeps goes by the file inside, whether the gate is open or not.
+func (f *gatedFile) Keeps() bool { return Keeps(f.File) }
+
+func (f *gatedFile) KeepAt(s slab.Span, off int64) (int, error) {
+	if err := f.gate.Pass(); err != nil {
+		return 0, err
+	}
+	return WriteSpanAt(f.File, s, off)
 }
 
 func (f *gatedFile) Truncate(size int64) error {

@@ -1,6 +1,10 @@
 package vfs
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/brokersim/brokersim/internal/slab"
+)
 
 // An inode is one file of a Mem, whatever its names are. Beside its bytes it
 // knows which of them were synced, and keeps the synced ones that have been
@@ -9,14 +13,15 @@ type inode struct {
 	mu      sync.RWMutex
 	content content
 	synced  int64            // the file's length when it was last synced
-	older   map[int64][]byte // synced chunks, by number, as they were then; made when first needed
+	older   map[int64][]byte // synced bytes that were changed since, as they were, by chunks of the file; made when first needed
 
 	refs int // names, now and synced, and open files; guarded by the Mem
 }
 
-func (n *inode) write(pool *chunkPool, p []byte, off int64) {
-	n.keepSynced(pool, off, off+int64(len(p)))
-	n.content.writeAt(pool, p, off)
+// write writes s at off. What is shared of it may be kept.
+func (n *inode) write(pool *chunkPool, s slab.Span, off int64) {
+	n.keepSynced(pool, off, off+int64(s.Len()))
+	n.content.keepAt(pool, s, off)
 }
 
 func (n *inode) truncate(pool *chunkPool, size int64) {
@@ -44,7 +49,7 @@ func (n *inode) keepSynced(pool *chunkPool, from, to int64) {
 			n.older = map[int64][]byte{}
 		}
 		c := pool.get()
-		copy(c, n.content.chunks[i])
+		n.content.readAt(c, i*chunkSize)
 		n.older[i] = c
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"io/fs"
 	"sync/atomic"
+
+	"github.com/brokersim/brokersim/internal/slab"
 )
 
 // memFile is an open file of a Mem. It is dead once its disk's session is over.
@@ -39,15 +41,23 @@ func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
+	return f.KeepAt(slab.Borrow(p), off)
+}
+
+// Keeps is true: what is shared need not be copied into memory.
+func (f *memFile) Keeps() bool { return true }
+
+// KeepAt is WriteAt. It keeps what is shared of s, if it is to be the end of the file.
+func (f *memFile) KeepAt(s slab.Span, off int64) (int, error) {
 	f.node.mu.Lock()
 	defer f.node.mu.Unlock()
 	if err := f.usable("write", off); err != nil {
 		return 0, err
 	}
-	if len(p) > 0 {
-		f.node.write(&f.mem.chunks, p, off)
+	if s.Len() > 0 {
+		f.node.write(&f.mem.chunks, s, off)
 	}
-	return len(p), nil
+	return s.Len(), nil
 }
 
 func (f *memFile) Truncate(size int64) error {

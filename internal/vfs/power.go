@@ -105,7 +105,7 @@ func (n *inode) losePower(pool *chunkPool, rng *rand.Rand) {
 	}
 	for i := range (n.synced + chunkSize - 1) / chunkSize {
 		if c, ok := n.older[i]; ok {
-			n.restore(c, i, changed, rng)
+			n.restore(pool, c, i, changed, rng)
 		}
 	}
 	if n.content.size > n.synced {
@@ -119,12 +119,12 @@ const sector = 512
 
 // restore puts the synced bytes of a chunk back, but for the sectors whose new
 // content had reached the disk.
-func (n *inode) restore(c []byte, i, changed int64, rng *rand.Rand) {
+func (n *inode) restore(pool *chunkPool, c []byte, i, changed int64, rng *rand.Rand) {
 	start := i * chunkSize
 	c = c[:min(chunkSize, n.synced-start)]
 	for at := 0; at < len(c); at += sector {
 		if rng == nil || start+int64(at) >= changed || rng.IntN(2) == 0 {
-			copy(n.content.chunks[i][at:], c[at:min(at+sector, len(c))])
+			n.content.overwrite(pool, c[at:min(at+sector, len(c))], start+int64(at))
 		}
 	}
 }
@@ -141,24 +141,16 @@ func (n *inode) tear(pool *chunkPool, rng *rand.Rand) {
 		n.content.truncate(pool, n.synced)
 	case 2: // cut anywhere, and often the length had reached the disk without the rest
 		cut := n.synced + rng.Int64N(tail+1)
-		n.zero(cut, n.content.size)
+		n.content.zero(pool, cut, n.content.size)
 		if rng.IntN(2) == 0 {
 			n.content.truncate(pool, cut)
 		}
 	case 3: // the length is there, and some sectors are
+		n.content.own(pool, n.synced, n.content.size) // at once, for some of each piece is zeroed
 		for at := n.synced; at < n.content.size; at = (at/sector + 1) * sector {
 			if rng.IntN(2) == 0 {
-				n.zero(at, min((at/sector+1)*sector, n.content.size))
+				n.content.zero(pool, at, min((at/sector+1)*sector, n.content.size))
 			}
 		}
-	}
-}
-
-func (n *inode) zero(from, to int64) {
-	for from < to {
-		c := n.content.chunks[from/chunkSize][from%chunkSize:]
-		c = c[:min(int64(len(c)), to-from)]
-		clear(c)
-		from += int64(len(c))
 	}
 }
