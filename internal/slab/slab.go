@@ -21,9 +21,9 @@ type Slab struct{ mem []byte }
 // New returns a slab with room for so many bytes.
 func New(room int) *Slab { return &Slab{make([]byte, room)} }
 
-// Of returns a slab that is filled with a copy of b. It is touched once: what b fills
-// is not cleared before.
-func Of(b []byte) *Slab { return &Slab{bytes.Clone(b)} }
+// Of returns a slab that is full with a copy of b. It is touched once: what b fills is
+// not cleared before.
+func Of(b []byte) *Slab { return &Slab{bytes.Clone(b)[:len(b):len(b)]} }
 
 // Memory is all of it, for the maker to fill. What a Span was made of may not be
 // changed any more.

@@ -51,6 +51,13 @@ func TestASpanHasNoRoomBehindIt(t *testing.T) {
 	require.Equal(t, "abcd", string(b))
 }
 
+func TestACopyIsFull(t *testing.T) {
+	for n := range 100 {
+		m := slab.Of(make([]byte, n)).Memory()
+		require.Equal(t, [2]int{n, n}, [2]int{len(m), cap(m)})
+	}
+}
+
 func TestSpansAddUp(t *testing.T) {
 	s := slab.Of([]byte("abcd"))
 	spans := []slab.Span{s.Span(0, 1), slab.Borrow([]byte("xy")), s.Span(2, 4), {}}
