@@ -9,13 +9,14 @@ import (
 )
 
 // askAndRead is roundTrip for a connection that nobody else uses: the caller reads, too.
-func (c *clientConn) askAndRead(ctx context.Context, req kmsg.Request) (*[]byte, error) {
+// If lend is set, what is lent is not in the frame, but in the connection's loan.
+func (c *clientConn) askAndRead(ctx context.Context, req kmsg.Request, lend bool) (*[]byte, error) {
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		c.fail(context.Cause(ctx)) // ends the read, and the write
 		close(ended)
 	})
-	frame, err := c.exchange(req)
+	frame, err := c.exchange(req, lend)
 	if !stop() {
 		<-ended
 		if frame != nil {
@@ -30,17 +31,22 @@ func (c *clientConn) askAndRead(ctx context.Context, req kmsg.Request) (*[]byte,
 	return frame, nil
 }
 
-func (c *clientConn) exchange(req kmsg.Request) (*[]byte, error) {
+func (c *clientConn) exchange(req kmsg.Request, lend bool) (frame *[]byte, err error) {
+	c.loan.reset()
 	id := c.nextID
 	c.nextID++
 	buf := takeBuffer(0)
 	*buf = AppendRequest(*buf, Header{CorrelationID: id, ClientID: c.clientID}, req)
-	_, err := c.nc.Write(*buf)
+	_, err = c.nc.Write(*buf)
 	giveBuffer(buf)
 	if err != nil || silent(req) {
 		return nil, err
 	}
-	frame, err := readFrame(c.reader, maxResponseBytes, &c.head)
+	if r, ok := c.reader.(*lentReader); ok && lend {
+		frame, err = c.loan.read(r, maxResponseBytes, &c.head)
+	} else {
+		frame, err = readFrame(c.reader, maxResponseBytes, &c.head)
+	}
 	if err != nil {
 		return nil, err
 	}

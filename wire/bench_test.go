@@ -9,22 +9,28 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/brokersim/brokersim/internal/network"
+	"github.com/brokersim/brokersim/internal/slab"
 )
 
 // BenchmarkRoundTrip is a request and its response between two nodes: encode,
-// carry, decode, handle, and back.
+// carry, decode, handle, and back. Records that are lent go to a client that takes them over.
 func BenchmarkRoundTrip(b *testing.B) {
 	records := make([]byte, 64<<10)
+	fetched := func(records []byte) kmsg.Response {
+		resp := kmsg.NewPtrFetchResponse()
+		resp.Topics = []kmsg.FetchResponseTopic{{Topic: "orders", Partitions: []kmsg.FetchResponseTopicPartition{{RecordBatches: records}}}}
+		return resp
+	}
+	lent := [][]slab.Span{{slab.Of(records).Span(0, len(records))}}
 	for name, c := range map[string]struct {
-		req  kmsg.Request
-		resp func() kmsg.Response
+		req   kmsg.Request
+		alone bool
+		reply func() Reply
 	}{
-		"api=Metadata": {ask("orders"), func() kmsg.Response { return kmsg.NewPtrMetadataResponse() }},
-		"api=Fetch/64KiB": {&kmsg.FetchRequest{Version: 12}, func() kmsg.Response {
-			resp := kmsg.NewPtrFetchResponse()
-			resp.Topics = []kmsg.FetchResponseTopic{{Topic: "orders", Partitions: []kmsg.FetchResponseTopicPartition{{RecordBatches: records}}}}
-			return resp
-		}},
+		"api=Metadata":           {ask("orders"), false, func() Reply { return Reply{Response: kmsg.NewPtrMetadataResponse()} }},
+		"api=Fetch/64KiB":        {&kmsg.FetchRequest{Version: 12}, false, func() Reply { return Reply{Response: fetched(records)} }},
+		"api=Fetch/64KiB/copied": {&kmsg.FetchRequest{Version: 12}, true, func() Reply { return Reply{Response: fetched(records)} }},
+		"api=Fetch/64KiB/lent":   {&kmsg.FetchRequest{Version: 12}, true, func() Reply { return Reply{Response: fetched(nil), Records: lent} }},
 	} {
 		b.Run(name, func(b *testing.B) {
 			n := network.New(1)
@@ -32,11 +38,11 @@ func BenchmarkRoundTrip(b *testing.B) {
 			l, err := n.Host("broker-1").Listen("broker-1:9090", true)
 			require.NoError(b, err)
 			server := NewServer(ServerConfig{Listener: l, Handler: HandlerFunc(func(context.Context, *Request) Reply {
-				return Reply{Response: c.resp()}
+				return c.reply()
 			})})
 			go server.Serve()
 			defer server.Close()
-			client := NewClient(ClientConfig{Dial: func(ctx context.Context) (net.Conn, error) {
+			client := NewClient(ClientConfig{OneAtATime: c.alone, Dial: func(ctx context.Context) (net.Conn, error) {
 				return n.Host("broker-2").DialContext(ctx, "tcp", "broker-1:9090")
 			}})
 			defer client.Close()

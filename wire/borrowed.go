@@ -12,25 +12,13 @@ type Borrowed struct {
 	Response kmsg.Response
 
 	// Records are, of a fetch, the records of each partition in the order of the
-	// response. What of them is shared stays valid. The RecordBatches of the response
-	// itself are not to be looked at.
+	// response: at least one span, which is empty if there are none. What of them is
+	// shared stays valid; the lists themselves stay until they are given back, or, if a
+	// client is for one request at a time, until its next one. The RecordBatches of
+	// the response itself are not to be looked at.
 	Records [][]slab.Span
 
 	frame *[]byte
-}
-
-func borrowed(resp kmsg.Response, frame *[]byte) Borrowed {
-	b := Borrowed{Response: resp, frame: frame}
-	fetch, ok := resp.(*kmsg.FetchResponse)
-	if !ok {
-		return b
-	}
-	for i := range fetch.Topics {
-		for j := range fetch.Topics[i].Partitions {
-			b.Records = append(b.Records, []slab.Span{slab.Borrow(fetch.Topics[i].Partitions[j].RecordBatches)})
-		}
-	}
-	return b
 }
 
 // GiveBack lets the memory be used again. It need not be called.

@@ -55,33 +55,51 @@ func NewClient(cfg ClientConfig) *Client {
 // may have it yet. When ctx ends Do returns, and the connection stays usable.
 // A produce request with acks=0 returns a nil response at once.
 func (c *Client) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
-	b, err := c.Borrow(ctx, req)
-	return b.Response, err
-}
-
-// Borrow is Do for large responses.
-func (c *Client) Borrow(ctx context.Context, req kmsg.Request) (Borrowed, error) {
-	conn, err := c.connected(ctx)
-	if err != nil {
-		return Borrowed{}, fmt.Errorf("%s: %w", keyName(req.Key()), err)
-	}
-	exchange := conn.roundTrip
-	if c.cfg.OneAtATime {
-		exchange = conn.askAndRead
-	}
-	frame, err := exchange(ctx, req)
-	if err != nil {
-		return Borrowed{}, fmt.Errorf("%s: %w", keyName(req.Key()), err)
-	}
+	conn, frame, err := c.exchange(ctx, req, false)
 	if frame == nil {
-		return Borrowed{}, nil
+		return nil, err
 	}
 	resp := req.ResponseKind()
 	if _, err := DecodeResponse(*frame, resp); err != nil {
 		conn.fail(err) // whoever answers like this has lost the thread
+		return nil, err
+	}
+	return resp, nil
+}
+
+// Borrow is Do for large responses. The records of a fetch are not copied if the connection
+// lends them, and the client is for one request at a time.
+func (c *Client) Borrow(ctx context.Context, req kmsg.Request) (Borrowed, error) {
+	_, isFetch := req.(*kmsg.FetchRequest)
+	conn, frame, err := c.exchange(ctx, req, isFetch)
+	if frame == nil {
 		return Borrowed{}, err
 	}
-	return borrowed(resp, frame), nil
+	l := new(loan)
+	if c.cfg.OneAtATime {
+		l = &conn.loan
+	}
+	b, err := l.decode(req, frame)
+	if err != nil {
+		conn.fail(err)
+	}
+	return b, err
+}
+
+// exchange sends a request and returns the frame of its answer, nil if it has none. If lend
+// is set, what of it is lent may be missing: then it is in the connection's loan.
+func (c *Client) exchange(ctx context.Context, req kmsg.Request, lend bool) (conn *clientConn, frame *[]byte, err error) {
+	if conn, err = c.connected(ctx); err == nil {
+		if c.cfg.OneAtATime {
+			frame, err = conn.askAndRead(ctx, req, lend)
+		} else {
+			frame, err = conn.roundTrip(ctx, req)
+		}
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", keyName(req.Key()), err)
+	}
+	return conn, frame, nil
 }
 
 // connected returns a connection that works as far as is known.
@@ -126,7 +144,7 @@ func (c *Client) current() (*clientConn, error) {
 }
 
 func (c *Client) adopt(nc net.Conn) (*clientConn, error) {
-	conn := newClientConn(nc, c.cfg.ClientID)
+	conn := newClientConn(nc, c.cfg.ClientID, c.cfg.OneAtATime)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {

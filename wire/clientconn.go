@@ -27,8 +27,9 @@ type clientConn struct {
 	clientID *string
 	queue    chan *[]byte  // encoded frames, in the order in which they are written
 	done     chan struct{} // closed when the connection is broken
-	reader   *bufio.Reader // of whoever reads
+	reader   io.Reader     // of whoever reads
 	head     [4]byte       // of its frames
+	loan     loan          // of the newest answer, if there is one request at a time
 
 	mu        sync.Mutex
 	err       error // why it is broken
@@ -37,9 +38,17 @@ type clientConn struct {
 	abandoned int
 }
 
-func newClientConn(nc net.Conn, clientID string) *clientConn {
-	return &clientConn{nc: nc, clientID: &clientID, reader: bufio.NewReaderSize(nc, readBuffer), queue: make(chan *[]byte, queuedRequests),
+// newClientConn takes a connection over. If it is for one request at a time and lends, its
+// reader is a lentReader.
+func newClientConn(nc net.Conn, clientID string, alone bool) *clientConn {
+	c := &clientConn{nc: nc, clientID: &clientID, queue: make(chan *[]byte, queuedRequests),
 		done: make(chan struct{}), calls: make(map[int32]chan *[]byte)}
+	if from, ok := nc.(lender); ok && alone {
+		c.reader = &lentReader{from: from}
+	} else {
+		c.reader = bufio.NewReaderSize(nc, readBuffer)
+	}
+	return c
 }
 
 // roundTrip sends req and waits for the frame of its response; nil for a

@@ -14,6 +14,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/brokersim/brokersim/internal/slab"
 )
 
 const (
@@ -281,7 +283,7 @@ func (c *Conn) finish(p pending) {
 			c.end()
 		}
 	default:
-		c.write(p.header, resp)
+		c.write(p.header, resp, p.Records)
 	}
 	if p.Release != nil {
 		p.Release()
@@ -289,16 +291,11 @@ func (c *Conn) finish(p pending) {
 	giveBuffer(p.frame)
 }
 
-// A piecewise is a connection that takes a message in pieces and sends it as one.
-type piecewise interface {
-	WritePieces(pieces net.Buffers) error
-}
-
 // write sends a response, with one call.
-func (c *Conn) write(h Header, resp kmsg.Response) {
+func (c *Conn) write(h Header, resp kmsg.Response, records [][]slab.Span) {
 	l := takeLetter()
 	defer giveLetter(l)
-	if err := l.write(h, resp); err != nil {
+	if err := l.write(h, resp, records); err != nil {
 		c.log(slog.LevelError, "response not encoded", "api", keyName(h.Key), "error", err)
 		c.Close()
 		return
@@ -308,24 +305,12 @@ func (c *Conn) write(h Header, resp kmsg.Response) {
 	if c.last.Load() {
 		c.nc.SetWriteDeadline(time.Now().Add(partingTime))
 	}
-	if err := c.send(l.pieces); err != nil {
+	if err := l.send(c.nc); err != nil {
 		if c.ctx.Err() == nil {
 			c.log(slog.LevelDebug, "response not written", "api", keyName(h.Key), "error", err)
 		}
 		c.Close()
 	}
-}
-
-func (c *Conn) send(pieces net.Buffers) error {
-	if p, ok := c.nc.(piecewise); ok && len(pieces) > 1 {
-		return p.WritePieces(pieces)
-	}
-	for _, piece := range pieces {
-		if _, err := c.nc.Write(piece); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (c *Conn) log(level slog.Level, msg string, args ...any) {

@@ -45,7 +45,9 @@
 //     before is answered, as Kafka does. Only an unknown version of ApiVersions
 //     is answered, in version 0.
 //   - The records of a fetch are not copied into the frame of their response: that is
-//     sent in pieces, with one call (pieces.go).
+//     sent in pieces, with one call (pieces.go). What of them is shared a memory
+//     connection lends, and a client for one request at a time does not copy it out
+//     of there either (loan.go, skeleton.go).
 //   - The memory of a frame is used again: a request's byte fields are valid
 //     until its reply has been written (see [Request]).
 //   - Every goroutine belongs to a Server or a Client, whose Close joins it,

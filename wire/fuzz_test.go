@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -95,6 +96,33 @@ func FuzzResponse(f *testing.F) {
 		}
 		req.SetVersion(version)
 		_, _ = DecodeResponse(frame, req.ResponseKind())
+	})
+}
+
+// FuzzLoan reads any answer to a fetch of any version, of which any part may be lent: it says
+// what it would say if nothing was, or is refused as it would be.
+func FuzzLoan(f *testing.F) {
+	for _, version := range []int16{4, 12, 18} {
+		resp := partitions(3)
+		resp.Version = version
+		frame := AppendResponse(nil, 0, resp)
+		at := uint16(bytes.Index(frame, []byte("not looked at")))
+		f.Add(version, frame[4:], at, at+13, at+14)
+		f.Add(version, frame[4:], uint16(4), uint16(8), at)
+		f.Add(version, frame[4:], at-1, at+13, at+100)
+	}
+	f.Fuzz(func(t *testing.T, version int16, body []byte, first, second, third uint16) {
+		req := kmsg.NewPtrFetchRequest()
+		if version < 0 || version > req.MaxVersion() {
+			return
+		}
+		req.Version = version
+		frame := append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
+		places := []int{int(first), int(second), int(third)}
+		for i := range places {
+			places[i] = min(places[i], len(frame))
+		}
+		asWhole(t, req, frame, mixed(frame, places...))
 	})
 }
 

@@ -3,10 +3,14 @@ package wire
 import (
 	"bytes"
 	"math/rand/v2"
+	"net"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/brokersim/brokersim/internal/slab"
 )
 
 // A response in pieces is, byte for byte, the one that kmsg writes in one.
@@ -20,14 +24,123 @@ func TestPiecesAreTheFrame(t *testing.T) {
 			resp.Version = version
 			want := AppendResponse(nil, 77, resp)
 			whole := total(resp)
-			require.NoError(t, l.write(Header{Key: 1, Version: version, CorrelationID: 77}, resp))
-			require.Equal(t, want, bytes.Join(l.pieces, nil), "version %d", version)
+			require.NoError(t, l.write(Header{Key: 1, Version: version, CorrelationID: 77}, resp, nil))
+			require.Equal(t, want, slab.AppendTo(nil, l.pieces), "version %d", version)
 			require.Equal(t, whole, total(resp), "the response is as it was")
 			if whole >= spliced {
 				require.Greater(t, len(l.pieces), 1)
 				require.Less(t, len(l.head), len(want)-whole+spliced, "the records are not in it")
 			}
 		}
+	}
+}
+
+// Records that come as spans make the same frame, and are not copied if they are many.
+func TestSpansAreTheFrame(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	l := new(letter)
+	most := kmsg.NewPtrFetchResponse().MaxVersion()
+	for version := int16(0); version <= most; version++ {
+		for range 30 {
+			resp := fetched(rng)
+			resp.Version = version
+			records := [][]slab.Span{}
+			for p := range partitionsOf(resp) {
+				records = append(records, spansOf(rng, p.RecordBatches))
+				if p.RecordBatches == nil {
+					p.RecordBatches = noBytes
+				}
+			}
+			want := AppendResponse(nil, 77, resp)
+			for p := range partitionsOf(resp) {
+				p.RecordBatches = []byte("not looked at")
+			}
+			require.NoError(t, l.write(Header{Key: 1, Version: version, CorrelationID: 77}, resp, records))
+			require.Equal(t, want, slab.AppendTo(nil, l.pieces), "version %d", version)
+			for p := range partitionsOf(resp) {
+				require.Equal(t, "not looked at", string(p.RecordBatches), "the response is as it was")
+			}
+			var all, sent []slab.Span
+			for _, r := range records {
+				all = append(all, r...)
+			}
+			for _, s := range l.pieces {
+				if s.Shared() {
+					sent = append(sent, s)
+				}
+			}
+			if slab.Size(all) < spliced {
+				require.Len(t, l.pieces, 1)
+				continue
+			}
+			require.Equal(t, slices.DeleteFunc(all, func(s slab.Span) bool { return !s.Shared() || s.Len() == 0 }), sent)
+		}
+	}
+	err := l.write(Header{Key: 1, Version: 12}, fetched(rng), make([][]slab.Span, 100))
+	require.ErrorContains(t, err, "records of 100 partitions")
+}
+
+// spansOf cuts b into spans, most of which are shared.
+func spansOf(rng *rand.Rand, b []byte) (spans []slab.Span) {
+	s := slab.Of(b)
+	for at := 0; at < len(b); {
+		to := min(len(b), at+1+rng.IntN(10_000))
+		span := s.Span(at, to)
+		if rng.IntN(5) == 0 {
+			span = slab.Borrow(span.Bytes())
+		}
+		spans = append(spans, span)
+		at = to
+	}
+	return spans
+}
+
+// A sink is a connection that keeps what is written. The other ones take it in other ways.
+type sink struct {
+	net.Conn
+	got   bytes.Buffer
+	calls int
+}
+
+func (s *sink) Write(b []byte) (int, error) {
+	s.calls++
+	return s.got.Write(b)
+}
+
+type pieceSink struct{ sink }
+
+func (s *pieceSink) WritePieces(pieces net.Buffers) error {
+	s.calls++
+	_, err := pieces.WriteTo(&s.got) // which also empties it
+	return err
+}
+
+type spanSink struct{ pieceSink }
+
+func (s *spanSink) WriteSpans(spans []slab.Span) error {
+	s.calls++
+	s.got.Write(slab.AppendTo(nil, spans))
+	return nil
+}
+
+func TestAFrameIsSentAsTheConnectionLikes(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	l := new(letter)
+	for range 30 {
+		resp := fetched(rng)
+		resp.Version = 12
+		want := AppendResponse(nil, 1, resp)
+		plain, pieces, spans := new(sink), new(pieceSink), new(spanSink)
+		for _, nc := range []net.Conn{plain, pieces, spans} {
+			require.NoError(t, l.write(Header{Key: 1, Version: 12, CorrelationID: 1}, resp, nil))
+			require.NoError(t, l.send(nc))
+		}
+		require.Equal(t, want, plain.got.Bytes())
+		require.Equal(t, want, pieces.got.Bytes())
+		require.Equal(t, want, spans.got.Bytes())
+		require.Equal(t, len(l.pieces), plain.calls)
+		require.Equal(t, 1, pieces.calls)
+		require.Equal(t, 1, spans.calls)
 	}
 }
 

@@ -3,6 +3,8 @@ package network
 import (
 	"sync"
 	"time"
+
+	"github.com/brokersim/brokersim/internal/slab"
 )
 
 // Bytes under way lie in chunks of two sizes, which are used again: the first
@@ -18,11 +20,13 @@ var (
 )
 
 // A chunk is a stretch of bytes on its way, or the end of the stream. What has
-// the same conditions of arrival as its predecessor shares its chunk.
+// the same conditions of arrival as its predecessor shares its chunk; what was
+// lent has one of its own.
 type chunk struct {
-	buf  []byte // full length of its class; nil for the end of the stream
-	r, w int    // bytes [r, w) are still to be read
-	end  error  // io.EOF or ECONNRESET: nothing follows
+	buf  []byte    // full length of its class, or what was lent; nil for the end of the stream
+	lent slab.Span // what buf is of, if it is not of a pool: nobody may change it
+	r, w int       // bytes [r, w) are still to be read
+	end  error     // io.EOF or ECONNRESET: nothing follows
 
 	hold
 	linked time.Time // what the link's latency and bandwidth say; zero: at once
@@ -43,12 +47,17 @@ func newChunk(want int) chunk {
 	return chunk{buf: largeChunks.Get().(*[largeChunk]byte)[:]}
 }
 
-// recycle gives the memory back; the chunk may not be used afterwards.
+// untouched reports whether the chunk was lent and nothing of it has been read.
+func (c *chunk) untouched() bool { return c.lent.Shared() && c.r == 0 }
+
+// recycle gives the memory back, unless it was lent; the chunk may not be used afterwards.
 func (c *chunk) recycle() {
-	switch len(c.buf) {
-	case smallChunk:
+	switch {
+	case c.lent.Shared():
+		c.lent = slab.Span{}
+	case len(c.buf) == smallChunk:
 		smallChunks.Put((*[smallChunk]byte)(c.buf))
-	case largeChunk:
+	case len(c.buf) == largeChunk:
 		largeChunks.Put((*[largeChunk]byte)(c.buf))
 	}
 	c.buf = nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/brokersim/brokersim/internal/gate"
+	"github.com/brokersim/brokersim/internal/slab"
 )
 
 // A conn is one end of a memory connection.
@@ -45,10 +46,22 @@ func (c *conn) setGate(g *gate.Gate) {
 // Read implements [net.Conn].
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.in.read(b)
+	return n, c.readError(err)
+}
+
+// ReadSpan is Read, but what the peer has lent is returned as s, without a copy, if it
+// comes next and nothing of it has been read; n is 0 then. Otherwise bytes are copied, at
+// most up to what was lent, and s is empty.
+func (c *conn) ReadSpan(b []byte) (n int, s slab.Span, err error) {
+	n, s, err = c.in.take(b, true)
+	return n, s, c.readError(err)
+}
+
+func (c *conn) readError(err error) error {
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = c.opError("read", err)
 	}
-	return n, err
+	return err
 }
 
 // Write implements [net.Conn].
@@ -63,6 +76,15 @@ func (c *conn) Write(b []byte) (int, error) {
 // WritePieces writes a message that is in pieces as one.
 func (c *conn) WritePieces(pieces net.Buffers) error {
 	if err := c.out.writePieces(pieces); err != nil {
+		return c.opError("write", err)
+	}
+	return nil
+}
+
+// WriteSpans is WritePieces for spans. What of them is shared may be lent to the peer:
+// then it is not copied, and the peer has it for as long as it likes.
+func (c *conn) WriteSpans(spans []slab.Span) error {
+	if err := c.out.writeSpans(spans); err != nil {
 		return c.opError("write", err)
 	}
 	return nil

@@ -31,6 +31,11 @@
 // stream and a reset are entries of the queue, so that they too are late or
 // held. A full pipe makes its writer wait.
 //
+// Chunks are copies, unless who writes has bytes that nobody changes
+// (conn.WriteSpans): those are lent, which is a chunk like any other, and who
+// asks for it (conn.ReadSpan) gets the same memory. Interceptors, and real
+// sockets, copy.
+//
 // A real socket is used directly until a fault touches its links. From then on
 // each of its directions goes through a pipe as well, with one goroutine
 // between pipe and socket.
@@ -57,7 +62,7 @@
 //
 // # Where to start reading
 //
-// network.go and host.go for the nouns, pipe.go for how bytes wait, fault.go
-// for the faults, scanner.go and exchange.go for interception, tcpconn.go for
-// real sockets.
+// network.go and host.go for the nouns, pipe.go, pipe_write.go and lend.go for
+// how bytes wait, fault.go for the faults, scanner.go and exchange.go for
+// interception, tcpconn.go for real sockets.
 package network

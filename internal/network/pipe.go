@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/brokersim/brokersim/internal/gate"
+	"github.com/brokersim/brokersim/internal/slab"
 )
 
 // pipeLimit is how many bytes are under way before a writer waits.
@@ -56,21 +57,29 @@ func newPipe(l, back *link) *pipe {
 	return p
 }
 
-// read waits for bytes and moves as many as have arrived.
+// read waits for bytes and copies as many as have arrived.
 func (p *pipe) read(b []byte) (int, error) {
+	n, _, err := p.take(b, false)
+	return n, err
+}
+
+// take waits for bytes. If borrow is set and a lent chunk comes next, of which nothing has
+// been read, that is s; otherwise it copies what has arrived, as far as there is room in b,
+// but not what it could borrow.
+func (p *pipe) take(b []byte, borrow bool) (n int, s slab.Span, err error) {
 	for {
 		if err := p.readerGate.Pass(); err != nil {
-			return 0, err
+			return 0, s, err
 		}
 		p.mu.Lock()
 		for {
 			if err := p.readErr; err != nil {
 				p.mu.Unlock()
-				return 0, err
+				return 0, s, err
 			}
 			if p.readDeadline.passed {
 				p.mu.Unlock()
-				return 0, os.ErrDeadlineExceeded
+				return 0, s, os.ErrDeadlineExceeded
 			}
 			if len(b) == 0 || p.arrivedLocked() {
 				break
@@ -81,9 +90,9 @@ func (p *pipe) read(b []byte) (int, error) {
 			p.mu.Unlock()
 			continue
 		}
-		n, err := p.takeLocked(b)
+		n, s, err := p.takeLocked(b, borrow)
 		p.mu.Unlock()
-		return n, err
+		return n, s, err
 	}
 }
 
@@ -113,7 +122,7 @@ func (p *pipe) arrivedLocked() bool {
 	return false
 }
 
-func (p *pipe) takeLocked(b []byte) (n int, err error) {
+func (p *pipe) takeLocked(b []byte, borrow bool) (n int, s slab.Span, err error) {
 	for n < len(b) && p.arrivedLocked() {
 		c := &p.queue[p.head]
 		if c.end != nil {
@@ -122,195 +131,35 @@ func (p *pipe) takeLocked(b []byte) (n int, err error) {
 			}
 			break
 		}
-		m := copy(b[n:], c.buf[c.r:c.w])
-		c.r += m
-		n += m
-		p.size -= m
-		if c.r == c.w {
-			c.recycle()
-			p.queue[p.head] = chunk{}
-			if p.head++; p.head == len(p.queue) {
-				p.queue, p.head = p.queue[:0], 0
+		if borrow && c.untouched() {
+			if n == 0 {
+				s = c.lent
+				p.readLocked(c, s.Len())
 			}
+			break
 		}
+		m := copy(b[n:], c.buf[c.r:c.w])
+		p.readLocked(c, m)
+		n += m
 	}
-	if n > 0 && p.size < pipeLimit/2 {
+	if n+s.Len() > 0 && p.size < pipeLimit/2 {
 		p.room.Broadcast()
 	}
-	return n, err
+	return n, s, err
 }
 
-// write queues all of b. It waits for room, and for other writers.
-func (p *pipe) write(b []byte) (n int, err error) {
-	if err := p.beginLocked(); err != nil {
-		return 0, err
+// readLocked notes that m bytes of c, the first chunk, have been read.
+func (p *pipe) readLocked(c *chunk, m int) {
+	c.r += m
+	p.size -= m
+	if c.r < c.w {
+		return
 	}
-	defer p.mu.Unlock()
-	defer p.doneLocked()
-	return p.passLocked(b)
-}
-
-// writePieces queues all pieces, and nothing of others between them.
-func (p *pipe) writePieces(pieces [][]byte) error {
-	if err := p.beginLocked(); err != nil {
-		return err
+	c.recycle()
+	*c = chunk{}
+	if p.head++; p.head == len(p.queue) {
+		p.queue, p.head = p.queue[:0], 0
 	}
-	defer p.mu.Unlock()
-	defer p.doneLocked()
-	for _, b := range pieces {
-		if _, err := p.passLocked(b); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// tryWrite queues all of b if nothing is to be waited for.
-func (p *pipe) tryWrite(b []byte) (ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.writing || p.size+len(b) > pipeLimit || p.writerGate.Paused() || p.writerGate.IsShut() || p.writableLocked() != nil {
-		return false
-	}
-	if p.frames != nil {
-		if p.frames.intercepting(p.link) {
-			return false
-		}
-		p.frames.observe(b)
-	}
-	p.appendLocked(b, hold{})
-	p.doneLocked()
-	return true
-}
-
-// beginLocked waits for the turn to write, and locks the pipe unless it fails.
-func (p *pipe) beginLocked() error {
-	if err := p.writerGate.Pass(); err != nil {
-		return err
-	}
-	p.mu.Lock()
-	for p.writing {
-		if err := p.writableLocked(); err != nil {
-			p.mu.Unlock()
-			return err
-		}
-		p.room.Wait()
-	}
-	p.writing = true
-	return nil
-}
-
-// passLocked queues b, message by message if interceptors want to see them.
-func (p *pipe) passLocked(b []byte) (n int, err error) {
-	switch {
-	case p.frames == nil:
-		return p.putLocked(b, hold{})
-	case !p.frames.intercepting(p.link):
-		p.frames.observe(b)
-		return p.putLocked(b, hold{})
-	}
-	return p.writeMessagesLocked(b)
-}
-
-// doneLocked ends a write: what interceptors want to answer goes in between
-// two messages, and the next writer may begin.
-func (p *pipe) doneLocked() {
-	p.writing = false
-	p.flushInjectedLocked()
-	p.announceLocked()
-	p.room.Broadcast()
-}
-
-// writableLocked returns why nothing may be written.
-func (p *pipe) writableLocked() error {
-	switch {
-	case p.writeErr != nil:
-		return p.writeErr
-	case p.readerGone != nil && !p.back.held():
-		return p.readerGone
-	case p.writeDeadline.passed:
-		return os.ErrDeadlineExceeded
-	}
-	return nil
-}
-
-// putLocked queues b, waiting for room where it must.
-func (p *pipe) putLocked(b []byte, h hold) (n int, err error) {
-	if err := p.writableLocked(); err != nil {
-		return 0, err
-	}
-	for n < len(b) {
-		for p.size >= pipeLimit || p.writerGate.Paused() {
-			p.announceLocked()
-			if p.writerGate.Paused() {
-				p.mu.Unlock()
-				err := p.writerGate.Pass()
-				p.mu.Lock()
-				if err != nil {
-					return n, err
-				}
-			} else {
-				p.room.Wait()
-			}
-			if err := p.writableLocked(); err != nil {
-				return n, err
-			}
-		}
-		m := min(len(b)-n, pipeLimit-p.size)
-		p.appendLocked(b[n:n+m], h)
-		n += m
-	}
-	return n, nil
-}
-
-// appendLocked queues b whole. The reader hears of it from announceLocked.
-func (p *pipe) appendLocked(b []byte, h hold) {
-	for len(b) > 0 {
-		m := min(len(b), largeChunk)
-		at := p.link.arrival(m)
-		c := p.tailLocked(at, h)
-		if c == nil {
-			fresh := newChunk(m)
-			fresh.hold, fresh.linked = h, at
-			c = p.pushLocked(fresh)
-		}
-		m = copy(c.buf[c.w:], b[:m])
-		c.w += m
-		p.size += m
-		b = b[m:]
-	}
-	p.unread = true
-}
-
-// announceLocked wakes a reader if something was queued: once for a message in
-// pieces, and not before its writer has to wait or is done.
-func (p *pipe) announceLocked() {
-	if p.unread {
-		p.unread = false
-		p.readable.Signal()
-	}
-}
-
-// tailLocked returns the last chunk if bytes of the same conditions fit into it.
-func (p *pipe) tailLocked(at time.Time, h hold) *chunk {
-	if len(p.queue) == p.head || !at.IsZero() || !h.free() {
-		return nil
-	}
-	c := &p.queue[len(p.queue)-1]
-	if c.w == len(c.buf) || c.end != nil || !c.free() || !c.linked.IsZero() {
-		return nil
-	}
-	return c
-}
-
-func (p *pipe) pushLocked(c chunk) *chunk {
-	if p.head > 64 && p.head > len(p.queue)/2 { // forget what has been read
-		n := copy(p.queue, p.queue[p.head:])
-		clear(p.queue[n:])
-		p.queue, p.head = p.queue[:n], 0
-	}
-	p.queue = append(p.queue, c)
-	return &p.queue[len(p.queue)-1]
 }
 
 // reshape looks at the link again after its faults have changed.
