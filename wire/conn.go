@@ -283,7 +283,11 @@ func (c *Conn) finish(p pending) {
 			c.end()
 		}
 	default:
-		c.write(p.header, resp, p.Records)
+		var records [][]slab.Span
+		if p.Records != nil {
+			records = p.Records()
+		}
+		c.write(p.header, resp, records)
 	}
 	if p.Release != nil {
 		p.Release()
