@@ -114,7 +114,7 @@ func (l *Log) stageLocked(b Batch, leaderEpoch int32, cfg *Config, now time.Time
 	t.staged.next, t.staged.behind = b.NextOffset(), milestone{uint32(position), active.milestones.sum}
 	info.number = t.staged.number
 	if len(b) >= keptBatch && vfs.Keeps(active.file) {
-		t.tail.keep(b, t.staged, t.newest, cfg.Tails)
+		t.tail.keep(b, t.staged, t.newest)
 	} else {
 		t.tail.add(b, t.staged, t.newest, cfg.Tails)
 	}

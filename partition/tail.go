@@ -21,12 +21,22 @@ import (
 type tail struct {
 	mu     sync.Mutex // a leaf, under tip.mu when something changes
 	blocks []*block   // the oldest first, each behind the one before
-	size   int        // capacity of the blocks
+	size   int        // capacity of the pools' blocks
+	kept   int        // size of the others
 }
 
 // keptTail is about how much of a busy log stays in its tail: what followers and
 // consumers that keep up are behind.
 const keptTail = 512 << 10
+
+// overLocked reports whether the tail could do without b, its oldest block, if so much
+// of it is to stay.
+func (t *tail) overLocked(b *block, pooled, kept int) bool {
+	if b.kept != nil {
+		return t.size > 0 && t.size >= pooled || t.kept-len(b.buf) >= kept
+	}
+	return t.size-cap(b.buf) >= pooled || t.kept > 0 && t.kept >= kept
+}
 
 // add puts a batch, whose offset is given, behind the others; upTo is the log's end
 // then. Of what is written, up to newest, the oldest is given up. tip.mu is held.
@@ -59,7 +69,7 @@ func (t *tail) room(size int, newest written, of *Tails) *block {
 	} else if n := len(t.blocks); n > 0 {
 		class = min(t.blocks[n-1].class+1, usualBlock)
 	}
-	t.giveUp(func(b *block) bool { return b.last.number <= newest.number && t.size-cap(b.buf) >= keep })
+	t.giveUp(func(b *block) bool { return b.last.number <= newest.number && t.overLocked(b, keep, keptLent) })
 	for class < len(blockSizes) && blockSizes[class] < size {
 		class++
 	}
@@ -70,7 +80,8 @@ func (t *tail) room(size int, newest written, of *Tails) *block {
 func (t *tail) drop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.dropLocked(len(t.blocks))
+	t.size, t.kept = 0, 0
+	t.letGoLocked(len(t.blocks))
 }
 
 // dropUpTo gives up the blocks that hold nothing newer than an append.
@@ -82,14 +93,25 @@ func (t *tail) dropUpTo(number uint64) {
 func (t *tail) giveUp(may func(*block) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for len(t.blocks) > 0 && may(t.blocks[0]) {
-		t.dropLocked(1)
+	n := 0
+	for n < len(t.blocks) && may(t.blocks[n]) {
+		t.uncountLocked(t.blocks[n])
+		n++
+	}
+	t.letGoLocked(n)
+}
+
+func (t *tail) uncountLocked(b *block) {
+	if b.kept != nil {
+		t.kept -= len(b.buf)
+	} else {
+		t.size -= cap(b.buf)
 	}
 }
 
-func (t *tail) dropLocked(n int) {
+// letGoLocked forgets the oldest blocks, which do not count any more.
+func (t *tail) letGoLocked(n int) {
 	for _, b := range t.blocks[:n] {
-		t.size -= cap(b.buf)
 		if b.gone = true; b.pins == 0 {
 			b.give()
 		}

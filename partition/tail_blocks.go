@@ -12,7 +12,7 @@ type block struct {
 	of    *Tails
 	class int        // of blockSizes; len(blockSizes) if it is larger than all
 	buf   []byte     // what is in it
-	kept  *slab.Slab // holds buf, and is never used for something else; nil: a pool's
+	kept  *slab.Slab // holds buf, which is the disk's, too; nil: buf is a pool's
 	ends  []end      // of its batches
 	base  int64      // offset of the first
 	last  written    // the end of what is in it; under tip.mu
@@ -33,9 +33,6 @@ var blockSizes = [...]int{4 << 10, 32 << 10, 256 << 10, 1 << 20}
 // usualBlock is the class that a busy tail grows to, unless its batches are larger.
 const usualBlock = 2
 
-// keptClass is the class of blocks whose memory is their disk's, too.
-const keptClass = -1
-
 var blockPools [len(blockSizes)]sync.Pool
 
 func takeBlock(of *Tails, class, size int) *block {
@@ -54,13 +51,13 @@ func takeBlock(of *Tails, class, size int) *block {
 
 // give lends the block to the next one. Nobody reads it any more.
 func (b *block) give() {
-	b.of.lend(-cap(b.buf))
-	switch b.class {
-	case keptClass:
-		*b = block{class: keptClass, ends: b.ends[:0]}
+	if b.kept != nil {
+		*b = block{ends: b.ends[:0]}
 		keptBlocks.Put(b)
 		return
-	case len(blockSizes):
+	}
+	b.of.lend(-cap(b.buf))
+	if b.class == len(blockSizes) {
 		return
 	}
 	b.buf, b.ends, b.gone, b.of = b.buf[:0], b.ends[:0], false, nil

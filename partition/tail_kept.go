@@ -10,27 +10,28 @@ import (
 // keep that.
 const keptBatch = 4 << 10
 
+// keptLent is how much of that stays in a tail. It takes no memory, since the disk has
+// it, too; but a follower that finds it there need not copy and check it.
+const keptLent = 8 << 20
+
 // keep is add for a batch that the disk keeps: nothing is copied after this.
-func (t *tail) keep(batch Batch, upTo, newest written, of *Tails) {
-	keep := keptTail
-	if of.full() {
-		keep = 0
+func (t *tail) keep(batch Batch, upTo, newest written) {
+	if t.kept >= keptLent { // many at once: what stays is moved up
+		t.giveUp(func(b *block) bool { return b.last.number <= newest.number && t.overLocked(b, keptTail, keptLent*3/4) })
 	}
-	t.giveUp(func(b *block) bool { return b.last.number <= newest.number && t.size-cap(b.buf) >= keep })
 	b := keptBlocks.Get().(*block)
 	b.kept = slab.Of(batch)
 	b.buf = b.kept.Memory()[:len(batch)]
-	b.of, b.base, b.last = of, batch.BaseOffset(), upTo
+	b.base, b.last = batch.BaseOffset(), upTo
 	b.ends = append(b.ends[:0], end{upTo.next, len(batch)})
-	of.lend(cap(b.buf))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.blocks = append(t.blocks, b)
-	t.size += cap(b.buf)
+	t.kept += len(b.buf)
 }
 
 // keptBlocks are blocks without memory.
-var keptBlocks = sync.Pool{New: func() any { return &block{class: keptClass} }}
+var keptBlocks = sync.Pool{New: func() any { return new(block) }}
 
 // lend appends to spans what the tail has of r, as long as it is kept. ok is false if
 // the first of it is not.
