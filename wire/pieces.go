@@ -121,7 +121,7 @@ func (l *letter) fill(fetch *kmsg.FetchResponse, size int, given bool) {
 	if !given {
 		return
 	}
-	if cap(l.joined) < size {
+	if l.joined == nil || cap(l.joined) < size { // empty records must not become null
 		l.joined = make([]byte, 0, spliced)
 	}
 	n, at := 0, 0
