@@ -73,6 +73,33 @@ func TestWhoIsToldThatItIsAMemberOwnsWhatItOwns(t *testing.T) {
 	}
 }
 
+// The same while the group rebalances: who is told to rejoin, by the group's broker alone, is still a
+// member until it has heard nothing for its session, and owns what it owns until it rejoins.
+func TestWhoIsToldToRejoinOwnsWhatItOwns(t *testing.T) {
+	killed(t, guard.PromiseKept, func(s *groupStory) string {
+		a, b := s.hand(), s.hand()
+		a.session, a.rebalance, b.rebalance = 500*time.Millisecond, time.Minute, time.Minute
+		a.works(s.home, 5)
+		require.NoError(s.t, a.heartbeat(s.home))
+		joined := b.joins(s.home)
+		time.Sleep(10 * time.Millisecond)
+		release := s.holdRelays(s.home)
+		time.Sleep(340 * time.Millisecond)
+		s.ruleEnds()
+		told := time.Now()
+		require.ErrorIs(s.t, a.heartbeat(s.home), kerr.RebalanceInProgress, "by what its broker knows")
+		time.Sleep(time.Until(told.Add(400 * time.Millisecond)))
+		release()
+		require.NoError(s.t, <-joined, "a is removed")
+		require.NoError(s.t, b.sync(s.home))
+		if early := a.session - time.Since(told); early > 0 {
+			return fmt.Sprintf("generation %d is assigned %v before a member of generation 1 can know that it is none", b.generation, early)
+		}
+		require.ErrorContains(s.t, a.heartbeat(s.home), "UNKNOWN_MEMBER_ID")
+		return ""
+	})
+}
+
 // Who has left, or joins again, needs no promise: nobody waits for it.
 func TestAPromiseEndsWithWhatItsMemberSays(t *testing.T) {
 	brokertest.Virtual(t, func(t *testing.T) {

@@ -231,10 +231,9 @@ func SessionTimeout(f Facts, member string) time.Duration {
 	return f.sessionTimeout(member)
 }
 
-// Grace is how long a member may count on what it owns after the group's broker has taken a sign of
-// life of it: for its session, or for the time to rejoin if that is shorter, as a rebalance may have
-// begun that the facts do not show yet. 0 of who is none, and while the group rebalances:
-// then its members are told to rejoin.
+// Grace is how long a member may count on what it owns after the group's broker has told it that it is
+// one: for its session, or for the time to rejoin if that is shorter, as a rebalance may have
+// begun, and owning ends with rejoining. 0 of who is none.
 func Grace(f Facts, member string) time.Duration {
 	if f == nil {
 		return 0
@@ -244,7 +243,7 @@ func Grace(f Facts, member string) time.Duration {
 
 func (f *ClassicFacts) grace(member string) time.Duration {
 	i := f.find(member)
-	if i < 0 || f.State == PreparingRebalance {
+	if i < 0 {
 		return 0
 	}
 	return min(f.Members[i].SessionTimeout, f.Members[i].RebalanceTimeout)

@@ -95,9 +95,10 @@ func (g *Groups) commit(ctx context.Context, req *kmsg.OffsetCommitRequest, reco
 	pending, err := s.write(ctx, req.Group, func(f consumergroup.Facts, _ *offsets.Table) ([]offsets.Record, error) {
 		session = consumergroup.SessionTimeout(f, req.MemberID)
 		err := consumergroup.CheckCommit(f, who)
-		if grace := consumergroup.Grace(f, req.MemberID); err == nil && grace > 0 {
+		beat := heartbeatOf(req.MemberID, req.InstanceID, req.Generation)
+		if err == nil && consumergroup.CheckHeartbeat(f, beat) == nil { // else it may, but hears elsewhere that it has to rejoin
 			now := time.Now()
-			s.promises.make(m, req.InstanceID, req.Generation, now.Add(grace), now)
+			s.promises.make(m, req.InstanceID, req.Generation, now.Add(consumergroup.Grace(f, req.MemberID)), now)
 		}
 		return records, err
 	})

@@ -105,7 +105,8 @@ func (p *promises) open(who member, generation int32, rejoined func(id string) b
 }
 
 // answerHeartbeat answers a heartbeat by what is replayed here, as long as no other broker can be the
-// group's. Who may go on is promised so.
+// group's. Who is a member is promised so, also if it is told to rejoin: what it owns is its own until
+// it does.
 func (s *shard) answerHeartbeat(req *kmsg.HeartbeatRequest) error {
 	beat := heartbeatOf(req.MemberID, req.InstanceID, req.Generation)
 	for {
@@ -118,12 +119,13 @@ func (s *shard) answerHeartbeat(req *kmsg.HeartbeatRequest) error {
 		if err != nil {
 			return err
 		}
-		if err := consumergroup.CheckHeartbeat(f, beat); err != nil {
+		err = consumergroup.CheckHeartbeat(f, beat)
+		if err != nil && !errors.Is(err, metadata.ErrRebalanceInProgress) {
 			return err
 		}
 		s.promises.make(member{req.Group, req.MemberID}, req.InstanceID, req.Generation, now.Add(consumergroup.Grace(f, req.MemberID)), now)
 		if s.groups.image() == im {
-			return nil // whoever is told of newer facts finds the promise
+			return err // whoever is told of newer facts finds the promise
 		}
 	}
 }
