@@ -64,37 +64,10 @@ func (b *Broker) fetch(ctx context.Context, r *wire.Request, req *kmsg.FetchRequ
 		maxBytes: int(min(max(0, req.MaxBytes), maxFetchBytes)),
 	}
 	f.minBytes = min(int(req.MinBytes), f.maxBytes)
-	maxWait := min(time.Duration(req.MaxWaitMillis)*time.Millisecond, maxFetchWait)
-	reply := wire.Reply{Records: f.records, Release: func() { b.apis.buffers.put(f.buffer) }}
-	if r.Conn.Listener() == metadata.InternalListener {
-		reply.Response, reply.Later = f.answerPromptly(ctx, r, req, maxWait)
-		return reply
-	}
 	defer f.finish() // also if a defect of ours ends the request
-	if !f.begin(ctx, maxWait) {
-		f.await(ctx, maxWait)
-	}
-	reply.Response = f.response(r, req)
-	return reply
-}
-
-// answerPromptly returns the answer, if it is there, or what waits for it: who reads the
-// connection handles the request (see prompt) and may not wait. What a follower's fetch says
-// of the follower is what producers wait for.
-func (f *fetch) answerPromptly(ctx context.Context, r *wire.Request, req *kmsg.FetchRequest, maxWait time.Duration) (resp kmsg.Response, later func() kmsg.Response) {
-	defer func() {
-		if later == nil {
-			f.finish()
-		}
-	}()
-	if f.begin(ctx, maxWait) {
-		return f.response(r, req), nil
-	}
-	return nil, func() kmsg.Response {
-		defer f.finish()
-		f.await(ctx, maxWait)
-		return f.response(r, req)
-	}
+	f.run(ctx, min(time.Duration(req.MaxWaitMillis)*time.Millisecond, maxFetchWait))
+	resp, records := f.response(r, req)
+	return wire.Reply{Response: resp, Records: records, Release: func() { b.apis.buffers.put(f.buffer) }}
 }
 
 // refusedFetch answers a fetch as a whole. Before version 7 there was no place
@@ -180,8 +153,9 @@ func (s *fetchSession) key(name string, id [16]byte, partition int32) fetchKey {
 	return fetchKey{name: name, partition: partition}
 }
 
-// response is the answer from what was looked at.
-func (f *fetch) response(r *wire.Request, req *kmsg.FetchRequest) kmsg.Response {
+// response is the answer from what was looked at, and the records of its partitions, in its
+// order; nil if nothing was read.
+func (f *fetch) response(r *wire.Request, req *kmsg.FetchRequest) (kmsg.Response, [][]slab.Span) {
 	resp := req.ResponseKind().(*kmsg.FetchResponse)
 	resp.SessionID = f.session.id
 	resp.Topics = []kmsg.FetchResponseTopic{}
@@ -201,15 +175,10 @@ func (f *fetch) response(r *wire.Request, req *kmsg.FetchRequest) kmsg.Response 
 		node.NodeID, node.Host, node.Port, node.Rack = n.id, n.endpoint.Host, n.endpoint.Port, n.rack
 		resp.Brokers = append(resp.Brokers, node)
 	}
-	return resp
-}
-
-// records are those of the partitions of the response, in its order; nil if nothing was read.
-func (f *fetch) records() [][]slab.Span {
 	if f.buffer == nil {
-		return nil
+		return resp, nil
 	}
-	return f.buffer.records
+	return resp, f.buffer.records
 }
 
 // told are the partitions that the answer names: those of a topic one after the other, in the

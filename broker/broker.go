@@ -194,7 +194,7 @@ func (b *Broker) connectParts() {
 func (b *Broker) serve() {
 	for _, l := range b.cfg.Listeners {
 		server := wire.NewServer(wire.ServerConfig{
-			Listener: l.Listener, Name: l.Name, Handler: b, Versions: acceptedVersions, Prompt: prompt(l.Name),
+			Listener: l.Listener, Name: l.Name, Handler: b, Versions: acceptedVersions, Prompt: prompt,
 			MaxRequestBytes: b.cfg.Config.SocketRequestMaxBytes,
 			Logger:          b.cfg.Logger, OnClose: b.connClosed,
 		})

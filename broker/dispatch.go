@@ -41,14 +41,9 @@ func (b *Broker) Handle(ctx context.Context, r *wire.Request) (reply wire.Reply)
 	return reply
 }
 
-// prompt tells of the requests on a listener that may be handled by the goroutine that reads the
-// connection: a produce, whose batches are appended at once, and a follower's fetch. Their
-// waiting comes later.
-func prompt(listener string) func(key int16) bool {
-	return func(key int16) bool {
-		return key == int16(kmsg.Produce) || key == int16(kmsg.Fetch) && listener == metadata.InternalListener
-	}
-}
+// prompt reports whether a request may be handled by the goroutine that reads the connection:
+// a produce, whose batches are appended at once and whose waiting comes later.
+func prompt(key int16) bool { return key == int16(kmsg.Produce) }
 
 // dispatch hands the request to the handler of its API.
 func (b *Broker) dispatch(ctx context.Context, r *wire.Request) wire.Reply {

@@ -14,7 +14,7 @@ import (
 
 // A fetch is one request on its way through a session: it looks at what is
 // queued, and if that is not enough it waits for news and looks again. No
-// goroutine but the connection's own are involved.
+// goroutine but the connection's own is involved.
 type fetch struct {
 	b       *Broker
 	session *fetchSession
@@ -44,17 +44,15 @@ type look struct {
 	starved       bool // records are there, but none fitted
 }
 
-// begin looks at what is there. It reports whether that is an answer.
-func (f *fetch) begin(ctx context.Context, maxWait time.Duration) (answered bool) {
+// run looks and waits until there is an answer, maxWait has passed or ctx ends.
+func (f *fetch) run(ctx context.Context, maxWait time.Duration) {
 	f.look()
 	if f.refusesAll() {
 		f.rest(ctx)
 	}
-	return f.done() || maxWait <= 0
-}
-
-// await waits, and looks again, until there is an answer, maxWait has passed or ctx ends.
-func (f *fetch) await(ctx context.Context, maxWait time.Duration) {
+	if f.done() || maxWait <= 0 {
+		return
+	}
 	timer := time.NewTimer(maxWait)
 	defer timer.Stop()
 	if !f.session.watching { // no session: listen from now on, and look what was missed

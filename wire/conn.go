@@ -283,11 +283,7 @@ func (c *Conn) finish(p pending) {
 			c.end()
 		}
 	default:
-		var records [][]slab.Span
-		if p.Records != nil {
-			records = p.Records()
-		}
-		c.write(p.header, resp, records)
+		c.write(p.header, resp, p.Records)
 	}
 	if p.Release != nil {
 		p.Release()

@@ -46,7 +46,7 @@ func TestRecordsArriveInTheSameMemory(t *testing.T) {
 		{slab.Borrow(copied), one}, {one.Cut(0, 200)}, {large}, {{}, two, {}},
 	}
 	handler := HandlerFunc(func(_ context.Context, r *Request) Reply {
-		return Reply{Response: partitions(len(records)), Records: func() [][]slab.Span { return records }}
+		return Reply{Response: partitions(len(records)), Records: records}
 	})
 	inBubble(t, ServerConfig{Handler: handler, Versions: anyVersion}, func(r *rig) {
 		t := r.t
@@ -129,7 +129,7 @@ func TestRecordsOfALaterReply(t *testing.T) {
 	s := sharedRecords(10_000)
 	partitionsSaid := 1
 	handler := HandlerFunc(func(_ context.Context, r *Request) Reply {
-		return Reply{Records: func() [][]slab.Span { return [][]slab.Span{{s}} }, Later: func() kmsg.Response { return partitions(partitionsSaid) }}
+		return Reply{Records: [][]slab.Span{{s}}, Later: func() kmsg.Response { return partitions(partitionsSaid) }}
 	})
 	inBubble(t, ServerConfig{Handler: handler, Versions: anyVersion}, func(r *rig) {
 		client := NewClient(ClientConfig{Dial: r.dial, OneAtATime: true})

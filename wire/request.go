@@ -26,10 +26,9 @@ type Reply struct {
 	// Response is sent; its version is set to the request's.
 	Response kmsg.Response
 
-	// Records, if set, is called once, when the response is there. What it returns are, of a fetch, the records
-	// of each partition in the order of the response, whose own RecordBatches are not
-	// looked at then; if that is nil those are meant.
-	Records func() [][]slab.Span
+	// Records are, of a fetch, the records of each partition in the order of the response,
+	// whose own RecordBatches are not looked at then. nil: those are meant.
+	Records [][]slab.Span
 
 	// Later, if set, gives the response instead. Whatever it waits for, the
 	// connection's next request begins meanwhile. It is called exactly once, by
