@@ -92,7 +92,7 @@ func (b *Broker) openSession(req *kmsg.FetchRequest, follower int32, epoch int64
 			c.remove(req.SessionID, follower)
 		}
 		s := newFetchSession(byID, follower)
-		s.registered = epoch
+		s.registered, s.number = epoch, c.begun.Add(1)
 		s.update(req)
 		if req.SessionEpoch == newSessionEpoch && b.mayHaveSession(follower) {
 			s.watching = c.open(s, time.Now())

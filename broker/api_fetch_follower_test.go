@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/brokersim/brokersim/metadata"
 )
 
 // asFollower makes req the fetch of a broker's replica.
@@ -97,5 +99,40 @@ func TestASessionIsOfOneRegistration(t *testing.T) {
 		next.SessionEpoch++
 		next.ReplicaState.Epoch++
 		require.Equal(t, kerr.FetchSessionIDNotFound.Code, ask[*kmsg.FetchResponse](t, c.peer(1), next).ErrorCode)
+	})
+}
+
+// A follower that lost its connection goes on with a new session. The request of the session before
+// may still wait at the leader and be woken; what it says of the follower is old by then.
+func TestAnEndedSessionSaysNothingOfItsFollower(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := startCluster(t, 2, "replica.lag.time.max.ms=20000", "broker.session.timeout.ms=10000")
+		topic := c.createTopic("orders", [][]int32{{1, 2}, {1, 2}})
+		c.brokers[2].powerOff() // the test speaks for it
+		begins := asFollower(fetchRequest(18, topic, 0, 1), c.brokers[2])
+		begins.MaxWaitMillis, begins.SessionEpoch = 0, 0
+		opened := ask[*kmsg.FetchResponse](t, c.peer(1), begins)
+		require.Zero(t, opened.ErrorCode)
+		waits := asFollower(fetchRequest(18, topic), c.brokers[2])
+		waits.SessionID, waits.SessionEpoch, waits.Topics = opened.SessionID, 1, nil
+		waits.MaxWaitMillis, waits.MinBytes = 1000, 1<<20
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_, _ = try(c.peer(1), waits)
+		}()
+		synctest.Wait()
+		for _, partition := range []int32{1, 0} { // it has read the first one, and lets more gather before it reads the other
+			produced1(t, c.client(1), produceRequest(9, "orders", [16]byte{}, partition, 1, one("x")))
+			synctest.Wait()
+		}
+		begins.Topics[0].Partitions[0].FetchOffset = 1
+		require.Zero(t, ask[*kmsg.FetchResponse](t, c.peer(1), begins).ErrorCode)
+		known := func() int64 {
+			return c.brokers[1].replica(metadata.TopicPartition{Topic: topic.ID}).Status().Followers[0].LogEndOffset
+		}
+		require.EqualValues(t, 1, known())
+		<-ended
+		require.EqualValues(t, 1, known(), "the session before said 0")
 	})
 }

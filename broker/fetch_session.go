@@ -22,6 +22,7 @@ type fetchSession struct {
 	byID       bool  // its topics have ids (Fetch version 13 and above)
 	follower   int32 // the broker that fetches; -1: a consumer
 	registered int64 // its broker epoch, -1 if it says none
+	number     int64 // of this broker's sessions, in the order in which they began
 
 	// Guarded by fetchSessions.mu.
 	epoch   int32 // that the next request must have

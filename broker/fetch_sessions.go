@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/brokersim/brokersim/metadata"
@@ -32,6 +33,7 @@ type fetchSessions struct {
 	followers map[int32]*fetchSession // by broker
 	clients   int
 	rng       *rand.Rand
+	begun     atomic.Int64 // sessions, those of one request included
 }
 
 // init makes the ids of this incarnation differ from those of the one before, so

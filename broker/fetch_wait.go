@@ -198,7 +198,7 @@ func (f *fetch) read(p *fetchPartition) {
 		Offset: p.offset, MaxBytes: min(p.maxBytes, left), AtLeastOne: f.bytes == 0,
 		CurrentLeaderEpoch: p.currentEpoch, LastFetchedEpoch: p.lastEpoch,
 		Follower: f.session.follower, FollowerEpoch: f.followerEpoch, FollowerLogStart: p.logStart, Again: again,
-		LendTo: f.buffer.spans,
+		FollowerSession: f.session.number, LendTo: f.buffer.spans,
 	}, time.Now())
 	f.note(p, res, left)
 }

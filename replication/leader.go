@@ -36,6 +36,7 @@ type Leader struct {
 type follower struct {
 	broker      int32
 	brokerEpoch int64     // of its newest fetch; -1: none in this leader epoch
+	session     int64     // likewise
 	logEnd      int64     // its newest fetch offset; -1: none in this leader epoch
 	logStart    int64     // that its disk remembers, by its newest fetch; -1: none in this leader epoch
 	caughtUp    time.Time // when it last had everything; zero: never in this leader epoch
@@ -152,6 +153,7 @@ func (l *Leader) Appended(logEnd int64, at Moment) Consequence {
 type FollowerFetch struct {
 	Broker      int32
 	BrokerEpoch int64
+	Session     int64 // a later one has a larger number
 	Offset      int64 // the follower's log end offset
 	LogStart    int64 // that its disk remembers
 }
@@ -159,7 +161,8 @@ type FollowerFetch struct {
 // Fetched says how far a follower is. Errors:
 //   - ErrUnknownLeaderEpoch: it is not among the replicas. It knows of a newer
 //     assignment, or the leader does; either will hear.
-//   - ErrNotLeaderOrFollower: a fetch that an earlier incarnation of the broker sent.
+//   - ErrNotLeaderOrFollower: a fetch that an earlier incarnation of the broker sent, or that
+//     was overtaken by one of a later session: what it says was true before.
 func (l *Leader) Fetched(f FollowerFetch, at Moment) (Consequence, error) {
 	r := l.follower(f.Broker)
 	if r == nil {
@@ -169,6 +172,10 @@ func (l *Leader) Fetched(f FollowerFetch, at Moment) (Consequence, error) {
 	if f.BrokerEpoch < r.brokerEpoch {
 		return Consequence{}, fmt.Errorf("broker %d fetches with broker epoch %d, known as %d: %w",
 			f.Broker, f.BrokerEpoch, r.brokerEpoch, metadata.ErrNotLeaderOrFollower)
+	}
+	if f.BrokerEpoch == r.brokerEpoch && f.Session < r.session {
+		return Consequence{}, fmt.Errorf("broker %d fetches in session %d, known in %d: %w",
+			f.Broker, f.Session, r.session, metadata.ErrNotLeaderOrFollower)
 	}
 	moved := f.Offset != r.logEnd || f.BrokerEpoch != r.brokerEpoch
 	trimmed := f.LogStart != r.logStart
@@ -194,7 +201,7 @@ func (f *follower) progress(fetch FollowerFetch, leaderEnd int64, now time.Time)
 	case !f.fetched.IsZero() && fetch.Offset >= f.leaderEndBefore && f.fetched.After(f.caughtUp):
 		f.caughtUp = f.fetched
 	}
-	f.brokerEpoch, f.logEnd, f.logStart = fetch.BrokerEpoch, fetch.Offset, fetch.LogStart
+	f.brokerEpoch, f.session, f.logEnd, f.logStart = fetch.BrokerEpoch, fetch.Session, fetch.Offset, fetch.LogStart
 	f.fetched, f.leaderEndBefore = now, leaderEnd
 }
 

@@ -231,6 +231,22 @@ func TestFetchesThatSayNothing(t *testing.T) {
 	require.EqualValues(t, 4, l.HighWatermark())
 }
 
+// A fetch that was overtaken by one of a newer session says nothing any more: what it told was true before.
+func TestAnOvertakenFetchSaysNothing(t *testing.T) {
+	l := leading(t, 1, 10, 0, 1, 2)
+	fetch := func(session, offset int64) error {
+		_, err := l.Fetched(FollowerFetch{Broker: 2, BrokerEpoch: 20, Session: session, Offset: offset}, l.at())
+		return err
+	}
+	require.NoError(t, fetch(4, 3))
+	require.NoError(t, fetch(7, 8))
+	require.EqualValues(t, 8, l.HighWatermark())
+	require.ErrorIs(t, fetch(4, 3), metadata.ErrNotLeaderOrFollower)
+	require.EqualValues(t, 8, l.Followers()[0].LogEndOffset)
+	require.NoError(t, fetch(7, 9))
+	require.EqualValues(t, 9, l.HighWatermark())
+}
+
 func TestABrokerThatRestartedBeginsAnew(t *testing.T) {
 	l := leading(t, 1, 10, 10, 1)
 	l.brokers[2] = metadata.Broker{ID: 2, Epoch: 20, Fenced: true}

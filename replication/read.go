@@ -22,6 +22,7 @@ type ReadRequest struct {
 	LastFetchedEpoch   int32 // epoch of the record before Offset; -1: none or not known
 	Follower           int32 // broker id, or Consumer
 	FollowerEpoch      int64 // the follower's broker epoch
+	FollowerSession    int64 // FollowerFetch.Session
 	FollowerLogStart   int64
 	// Again: the same request has been read for before, and waited. What it says of the
 	// follower was heard then, and may be old by now.
@@ -130,7 +131,7 @@ func (r *Replica) followed(req ReadRequest, epoch int32, now time.Time) (hw int6
 		return -1, fmt.Errorf("%s: %w", r, metadata.ErrNotLeaderOrFollower)
 	}
 	c, err := r.leader.Fetched(FollowerFetch{
-		Broker: req.Follower, BrokerEpoch: req.FollowerEpoch, Offset: req.Offset, LogStart: req.FollowerLogStart,
+		Broker: req.Follower, BrokerEpoch: req.FollowerEpoch, Session: req.FollowerSession, Offset: req.Offset, LogStart: req.FollowerLogStart,
 	}, at)
 	if c.Advanced {
 		r.publishLocked()
