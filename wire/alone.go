@@ -19,13 +19,14 @@ func (c *clientConn) askAndRead(ctx context.Context, req kmsg.Request, lend bool
 	frame, err := c.exchange(req, lend)
 	if !stop() {
 		<-ended
-		if frame != nil {
-			giveBuffer(frame) // it came, and the connection is gone
-		}
+		giveBuffer(frame) // it came, and the connection is gone
 		return nil, context.Cause(ctx)
 	}
 	if err != nil {
 		c.fail(err)
+	}
+	if c.broken() { // perhaps by Close: what came then may be the answer to a client that went away
+		giveBuffer(frame)
 		return nil, c.err
 	}
 	return frame, nil
