@@ -20,7 +20,7 @@ import (
 // says so when it takes a commit, and when it answers a heartbeat while the active coordinator does
 // not. The coordinator may hear of it late or never, and remove such a member by then. So no
 // assignment of a later generation is passed on before the promise is over: the member has
-// been silent for its grace since, or says itself that it knows better.
+// been silent for its grace since, says itself that it knows better, or has been told.
 type promises struct {
 	mu      sync.Mutex                    // a leaf
 	made    map[string]map[string]promise // by group and member
@@ -37,6 +37,9 @@ type promise struct {
 
 // fewPromises are not worth looking for those that are over.
 const fewPromises = 1000
+
+// takenIn is what a member has to take in that it is none any more: until then it goes on with what it owns.
+const takenIn = 100 * time.Millisecond
 
 func newPromises() *promises {
 	return &promises{made: map[string]map[string]promise{}, sweepAt: fewPromises, settled: make(chan struct{})}
@@ -91,6 +94,19 @@ func (p *promises) release(m member, instance *string) {
 	}
 }
 
+// shorten ends what the member was promised as soon as it has taken in what it is told.
+func (p *promises) shorten(m member, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	group := p.made[m.group]
+	if q, ok := group[m.id]; ok && q.until.After(now.Add(takenIn)) {
+		q.until = now.Add(takenIn)
+		group[m.id] = q
+		close(p.settled)
+		p.settled = make(chan struct{})
+	}
+}
+
 // open returns until when promises bind that were made to others in generations before. settled
 // is closed if that changes.
 func (p *promises) open(who member, generation int32, rejoined func(id string) bool, now time.Time) (until time.Time, settled <-chan struct{}) {
@@ -130,17 +146,26 @@ func (s *shard) answerHeartbeat(req *kmsg.HeartbeatRequest) error {
 	}
 }
 
-// told takes back what was promised to a member that is told, by the answer to its heartbeat, that it is
-// none any more.
+// told ends what was promised to a member that is told, by the answer to its heartbeat or as it rejoins,
+// that it is none any more; and takes back what was promised to who has rejoined. Before it is answered
+// it has given up nothing, if it rebalances cooperatively.
 func (s *shard) told(req kmsg.Request, answer kmsg.Response) {
-	beat, ok := req.(*kmsg.HeartbeatRequest)
-	if !ok {
-		return
+	switch req := req.(type) {
+	case *kmsg.HeartbeatRequest:
+		s.toldCode(member{req.Group, req.MemberID}, answer.(*kmsg.HeartbeatResponse).ErrorCode)
+	case *kmsg.JoinGroupRequest:
+		code := answer.(*kmsg.JoinGroupResponse).ErrorCode
+		if s.toldCode(member{req.Group, req.MemberID}, code); code == 0 {
+			s.promises.release(member{req.Group, req.MemberID}, req.InstanceID)
+		}
 	}
-	err := wire.Err(answer.(*kmsg.HeartbeatResponse).ErrorCode)
+}
+
+func (s *shard) toldCode(m member, code int16) {
+	err := wire.Err(code)
 	for _, out := range []error{metadata.ErrUnknownMemberID, metadata.ErrIllegalGeneration, metadata.ErrFencedInstanceID} {
 		if errors.Is(err, out) {
-			s.promises.release(member{beat.Group, beat.MemberID}, nil)
+			s.promises.shorten(m, time.Now())
 		}
 	}
 }
@@ -149,8 +174,6 @@ func (s *shard) told(req kmsg.Request, answer kmsg.Response) {
 // that it goes.
 func (s *shard) heardOf(req kmsg.Request) {
 	switch req := req.(type) {
-	case *kmsg.JoinGroupRequest:
-		s.promises.release(member{req.Group, req.MemberID}, req.InstanceID)
 	case *kmsg.SyncGroupRequest:
 		s.promises.release(member{req.Group, req.MemberID}, req.InstanceID)
 	case *kmsg.LeaveGroupRequest:

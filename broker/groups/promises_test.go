@@ -119,7 +119,7 @@ func TestWhatTakesAPromiseBack(t *testing.T) {
 		req  kmsg.Request
 		back bool
 	}{
-		{"a join", join, true}, {"a sync", sync, true}, {"it leaves", left, true}, {"it leaves with others", all, true},
+		{"a join, which may fail", join, false}, {"a sync", sync, true}, {"it leaves", left, true}, {"it leaves with others", all, true},
 		{"others leave", others, false}, {"a heartbeat", beat, false}, {"a commit", commit, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -132,19 +132,36 @@ func TestWhatTakesAPromiseBack(t *testing.T) {
 	}
 }
 
-// Who is told that it is no member, or not in this generation, has nothing to count on; who is told to
-// rejoin has, until it does.
-func TestAnAnswerTakesAPromiseBack(t *testing.T) {
-	for code, back := range map[int16]bool{0: false, 25: true, 22: true, 82: true, 27: false, 15: false, 16: false} {
+// Who is told that it is no member, or not in this generation, has nothing to count on once it has taken
+// that in; who is told to rejoin has, until it has rejoined.
+func TestAnAnswerEndsAPromise(t *testing.T) {
+	const all = 10 * time.Second
+	for code, left := range map[int16]struct{ beat, join time.Duration }{
+		0: {all, 0}, 25: {takenIn, takenIn}, 22: {takenIn, takenIn}, 82: {takenIn, takenIn}, 27: {all, all}, 15: {all, all}, 16: {all, all}, 79: {all, all},
+	} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
 			inPromises(t, func(t *testing.T, p *promises) {
 				s := &shard{promises: p}
+				_, settled := p.open(billing("b"), 2, func(string) bool { return false }, time.Now())
 				beat := kmsg.NewPtrHeartbeatRequest()
 				beat.Group, beat.MemberID = "billing", "a"
 				answer := kmsg.NewPtrHeartbeatResponse()
 				answer.ErrorCode = code
 				s.told(beat, answer)
-				require.Equal(t, back, p.binds(billing("b"), 2) == 0)
+				require.Equal(t, left.beat, p.binds(billing("b"), 2))
+				require.Equal(t, left.beat < all, hasSettled(settled), "who waits for it looks again")
+			})
+			inPromises(t, func(t *testing.T, p *promises) {
+				s := &shard{promises: p}
+				join := kmsg.NewPtrJoinGroupRequest()
+				join.Group, join.MemberID = "billing", "a"
+				answer := kmsg.NewPtrJoinGroupResponse()
+				answer.ErrorCode = code
+				s.told(join, answer)
+				require.Equal(t, left.join, p.binds(billing("b"), 2))
+				time.Sleep(left.join)
+				s.told(join, answer)
+				require.Zero(t, p.binds(billing("b"), 2), "it does not begin again")
 			})
 		})
 	}
