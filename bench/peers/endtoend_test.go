@@ -41,16 +41,7 @@ func endToEnd(b *testing.B, c cluster) {
 		}
 		_ = took.RecordValue(int64(time.Since(began)))
 	}
-	for range records / 8 {
-		once()
-	}
-	took.Reset()
-	for b.Loop() {
-		for range records {
-			once()
-		}
-	}
-	require.EqualValues(b, records*b.N, took.TotalCount())
+	repeat(b, records, took, once)
 	report(b, took)
 	c.requireRecords(b, next)
 }

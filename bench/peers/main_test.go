@@ -1,11 +1,15 @@
 package peers
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 )
+
+var rounds = flag.Int("rounds", 0, "do everything so often, and say which run it is")
 
 func TestMain(m *testing.M) {
 	runNode() // does not return in a node
@@ -14,11 +18,29 @@ func TestMain(m *testing.M) {
 	} {
 		fmt.Printf("promise: %s: %s\n", c.name, c.promise) // for who reads the figures
 	}
-	code := m.Run()
+	flag.Parse()
+	code := m.Run
+	if *rounds > 0 {
+		code = func() int { return inRounds(m) }
+	}
+	failed := code()
 	for _, end := range slices.Backward(ends) {
 		end()
 	}
-	os.Exit(code)
+	os.Exit(failed)
+}
+
+// inRounds runs everything once, then all again, and so on. What takes long to start, as Apache
+// Kafka does, is started once.
+func inRounds(m *testing.M) (failed int) {
+	for round := range *rounds {
+		fmt.Printf("run: %d\n", round+1)
+		if load, err := os.ReadFile("/proc/loadavg"); err == nil {
+			fmt.Printf("load: %s\n", strings.Fields(string(load))[0])
+		}
+		failed = max(failed, m.Run())
+	}
+	return failed
 }
 
 // ends are what is left to do when all benchmarks are over.

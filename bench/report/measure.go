@@ -23,13 +23,13 @@ type step struct {
 var steps = []step{
 	{"bench", "Limit", "0.2s"},
 	{"bench", "Append", "0.4s"},
-	{"bench", "Fetch", "5x"},
+	{"bench", "Fetch", "3x"},
 	{"bench", "Start", "20x"},
 	{"bench", "ManyPartitions", "1x"},
-	{"bench", "Failover/by=(death|silence)/client=tuned", "3x"},
+	{"bench", "Failover/by=(death|silence)/client=tuned", "2x"},
 	{"bench", "Replication", "1x"},
 	{"bench/peers", "Produce$", "1x"},
-	{"bench/peers", "ProduceReplicated", "1x"},
+	{"bench/peers", "ProduceReplicated/record=(1|16)KiB", "1x"},
 	{"bench/peers", "Partitions", "1x"},
 	{"bench/peers", "Ack", "1x"},
 	{"bench/peers", "EndToEnd", "1x"},
@@ -37,7 +37,8 @@ var steps = []step{
 }
 
 // measure runs all steps once, then all again, and so on, so that what happens on
-// the machine meanwhile meets everybody. It returns what go test printed.
+// the machine meanwhile meets everybody: first those of the log and of brokersim alone, then
+// those beside peers. It returns what go test printed.
 func measure(runs int, only string) ([]byte, error) {
 	tmp, err := os.MkdirTemp("", "brokersim-bench")
 	if err != nil {
@@ -57,19 +58,26 @@ func measure(runs int, only string) ([]byte, error) {
 	var out bytes.Buffer
 	failed := 0
 	began := time.Now()
+	do := func(s step, what string, args ...string) {
+		fmt.Fprintf(os.Stderr, "%8v  %s: %s\n", time.Since(began).Round(time.Second), what, s.bench)
+		from := out.Len()
+		if err := s.run(binaries[s.module], &out, args...); err != nil { // what was measured counts all the same
+			fmt.Fprintf(os.Stderr, "failed: %s in %s: %v\n%s", s.bench, s.module, err, failures(out.Bytes()[from:]))
+			failed++
+		}
+	}
+	alone, peers := wanted(only)
 	for run := range runs {
 		fmt.Fprintf(&out, "run: %d\n", run+1)
 		if load, err := os.ReadFile("/proc/loadavg"); err == nil {
 			fmt.Fprintf(&out, "load: %s\n", strings.Fields(string(load))[0])
 		}
-		for _, s := range joined(only) {
-			fmt.Fprintf(os.Stderr, "%8v  run %d of %d: %s\n", time.Since(began).Round(time.Second), run+1, runs, s.bench)
-			from := out.Len()
-			if err := s.run(binaries[s.module], &out); err != nil { // what was measured counts all the same
-				fmt.Fprintf(os.Stderr, "failed: %s in %s: %v\n%s", s.bench, s.module, err, failures(out.Bytes()[from:]))
-				failed++
-			}
+		for _, s := range alone {
+			do(s, fmt.Sprintf("run %d of %d", run+1, runs))
 		}
+	}
+	if peers.bench != "" {
+		do(peers, fmt.Sprintf("%d runs", runs), "-rounds", fmt.Sprint(runs))
 	}
 	if failed > 0 {
 		fmt.Fprintf(os.Stderr, "%d steps failed: what they lack is left out\n", failed)
@@ -77,27 +85,24 @@ func measure(runs int, only string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// joined are the steps that are asked for. Those of the peers are one process for each run,
-// as Apache Kafka takes long to start: it is one pattern with alternatives.
-func joined(only string) (todo []step) {
-	var peers []string
+// wanted are the steps that are asked for. Those of the peers are one process for all runs, as
+// Apache Kafka takes long to start: it is one pattern with alternatives, and goes through its runs by itself.
+func wanted(only string) (alone []step, peers step) {
+	var patterns []string
 	for _, s := range steps {
 		switch {
 		case !strings.HasPrefix(s.module+"/"+s.bench, only) && !strings.HasPrefix(s.bench, only):
 		case s.module == "bench":
-			todo = append(todo, s)
+			alone = append(alone, s)
 		default:
-			peers = append(peers, s.bench)
+			patterns = append(patterns, s.bench)
 		}
 	}
-	if len(peers) > 0 {
-		todo = append(todo, step{"bench/peers", strings.Join(peers, "|"), "1x"})
-	}
-	return todo
+	return alone, step{"bench/peers", strings.Join(patterns, "|"), "1x"}
 }
 
-func (s step) run(binary string, out io.Writer) error {
-	test := exec.Command(binary, "-test.run", "^$", "-test.bench", s.bench, "-test.benchtime", s.benchtime, "-test.timeout", "30m")
+func (s step) run(binary string, out io.Writer, args ...string) error {
+	test := exec.Command(binary, append([]string{"-test.run", "^$", "-test.bench", s.bench, "-test.benchtime", s.benchtime, "-test.timeout", "60m"}, args...)...)
 	test.Dir, test.Stdout, test.Stderr = s.module, out, os.Stderr
 	return test.Run()
 }
