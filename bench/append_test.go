@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"fmt"
 	"runtime"
 	"testing"
@@ -49,20 +50,17 @@ func onDisk(b *testing.B) vfs.FS {
 	return disk
 }
 
-// touched is a disk in memory that has had as much as will be written to it at a time: the
-// limit beside it copies to memory that was touched before, too.
+// touched is a disk in memory, in a process that has had before as much as will be written to it
+// at a time, and what waits for the garbage collector beside it: the limit copies to memory
+// that was touched before, too.
 func touched(b *testing.B) vfs.FS {
-	disk := vfs.NewMem(1)
-	f, err := disk.Create("before")
-	require.NoError(b, err)
-	chunk := make([]byte, 1<<20)
-	for at := int64(0); at < fileSize+fileSize/8; at += int64(len(chunk)) {
-		_, err := f.WriteAt(chunk, at)
-		require.NoError(b, err)
+	var before [][]byte
+	for at := 0; at < 3*fileSize; at += 16 << 10 {
+		before = append(before, bytes.Repeat([]byte{1}, 16<<10))
 	}
-	require.NoError(b, f.Close())
-	require.NoError(b, disk.Remove("before"))
-	return disk
+	runtime.KeepAlive(before)
+	runtime.GC()
+	return vfs.NewMem(1)
 }
 
 func openEmpty(b *testing.B, disk vfs.FS) *partition.Log {

@@ -17,12 +17,12 @@ import (
 // What do partitions cost? Three brokers, replication factor three, in memory. An
 // operation is a whole life: the topic is created (create-ms, until every partition has
 // a leader that knows it and a full ISR), the cluster is left alone (heap-MiB; idle-%,
-// of one core, for the fewest and the most), a client writes 1 KiB records evenly to all partitions
+// of one core, if they are ten thousand), a client writes 1 KiB records evenly to all partitions
 // (records/s), and one broker is killed (leaders-ms, from its fencing until each partition
 // that it led has another leader that serves it).
 func BenchmarkManyPartitions(b *testing.B) {
 	for _, n := range []int{10, 100, 1_000, 10_000} {
-		b.Run(fmt.Sprintf("partitions=%d", n), func(b *testing.B) { manyPartitions(b, n, n == 10 || n == 10_000) })
+		b.Run(fmt.Sprintf("partitions=%d", n), func(b *testing.B) { manyPartitions(b, n, n == 10_000) })
 	}
 }
 

@@ -17,9 +17,13 @@ var quiet = brokersim.Logger(slog.New(slog.DiscardHandler))
 // ours returns brokersim: three brokers, three coordinator nodes, default settings.
 // Nothing is traced.
 func ours(rf int, where string, opts ...brokersim.Option) contender {
+	promise := fmt.Sprintf("on %d of 3 brokers, each with a log of its own, written to %s; not synced", rf, where)
+	if where == "memory" && rf > 1 {
+		promise += "; each has checked what it has, and the bytes of batches from 4 KiB on are there once for all of them"
+	}
 	return contender{
 		name:    fmt.Sprintf("brokersim-rf%d", rf),
-		promise: fmt.Sprintf("on %d of 3 brokers, each with a log of its own, written to %s; not synced", rf, where),
+		promise: promise,
 		start: func(tb testing.TB, partitions int) cluster {
 			all := append([]brokersim.Option{brokersim.Topic(topic, partitions, rf), quiet}, opts...)
 			if where == "disk" {
