@@ -128,16 +128,17 @@ func (t *tail) unwritten(spans []slab.Span, w written) ([]slab.Span, written) {
 		i--
 	}
 	b := t.blocks[i]
+	from := int(w.behind.at() - (b.last.behind.at() - int64(len(b.buf))))
 	if b.kept == nil {
-		begin := b.last.behind.at() - int64(len(b.buf))
-		return append(spans, slab.Borrow(b.buf[w.behind.at()-begin:])), b.last
+		return append(spans, slab.Borrow(b.buf[from:])), b.last
 	}
 	for _, next := range t.blocks[i:] {
 		if next.kept == nil {
 			break
 		}
 		b = next
-		spans = append(spans, b.kept.Span(0, len(b.buf)))
+		spans = append(spans, b.kept.Span(from, len(b.buf)))
+		from = 0
 	}
 	return spans, b.last
 }

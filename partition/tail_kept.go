@@ -19,15 +19,44 @@ func (t *tail) keep(batch Batch, upTo, newest written) {
 	if t.kept >= keptLent { // many at once: what stays is moved up
 		t.giveUp(func(b *block) bool { return b.last.number <= newest.number && t.overLocked(b, keptTail, keptLent*3/4) })
 	}
-	b := keptBlocks.Get().(*block)
-	b.kept = slab.Of(batch)
-	b.buf = b.kept.Memory()[:len(batch)]
-	b.base, b.last = batch.BaseOffset(), upTo
-	b.ends = append(b.ends[:0], end{upTo.next, len(batch)})
+	b, at := t.keptRoom(batch)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.blocks = append(t.blocks, b)
-	t.kept += len(b.buf)
+	if len(b.ends) == 0 {
+		t.blocks = append(t.blocks, b)
+	}
+	b.buf = b.buf[:at]
+	b.ends = append(b.ends, end{upTo.next, at})
+	b.last = upTo
+	t.kept += len(batch)
+}
+
+// Batches of less than ownSlab share one, behind each other, where a log is busy: to ask for
+// memory costs as much as to copy them.
+const (
+	ownSlab    = 32 << 10
+	sharedSlab = 64 << 10
+)
+
+// keptRoom returns the block that the batch lies in, whose end nobody looks at yet, and where it ends there.
+func (t *tail) keptRoom(batch Batch) (b *block, at int) {
+	busy := false
+	if n := len(t.blocks); n > 0 && t.blocks[n-1].kept != nil {
+		b, busy = t.blocks[n-1], true
+	}
+	if busy && cap(b.buf)-len(b.buf) >= len(batch) {
+		return b, len(b.buf) + copy(b.buf[len(b.buf):cap(b.buf)], batch)
+	}
+	b = keptBlocks.Get().(*block)
+	b.base = batch.BaseOffset()
+	if !busy || len(batch) >= ownSlab {
+		b.kept = slab.Of(batch)
+		b.buf = b.kept.Memory()[:0]
+		return b, len(batch)
+	}
+	b.kept = slab.New(sharedSlab)
+	b.buf = b.kept.Memory()[:0]
+	return b, copy(b.kept.Memory(), batch)
 }
 
 // keptBlocks are blocks without memory.

@@ -21,12 +21,12 @@ func sized(n int) []byte {
 func TestOneCopyForAllReplicas(t *testing.T) {
 	leader, follower := open(t, vfs.NewMem(1), partition.Config{}), open(t, vfs.NewMem(2), partition.Config{})
 	for range 3 {
-		_, err := leader.AppendAsLeader(sized(20_000), 1, now)
+		_, err := leader.AppendAsLeader(sized(40_000), 1, now)
 		require.NoError(t, err)
 	}
 	spans, ok := leader.Lend(nil, 0, 3, 1<<20, true)
 	require.True(t, ok)
-	require.Len(t, spans, 3)
+	require.Equal(t, 3, len(spans))
 	again, ok := leader.Lend(nil, 1, 3, 1<<20, true)
 	require.True(t, ok)
 	require.Same(t, &spans[1].Bytes()[0], &again[0].Bytes()[0])
@@ -45,7 +45,7 @@ func TestOneCopyForAllReplicas(t *testing.T) {
 func TestRotStaysOnItsDisk(t *testing.T) {
 	disks := []*vfs.Mem{vfs.NewMem(1), vfs.NewMem(2)}
 	leader, follower := open(t, disks[0], partition.Config{}), open(t, disks[1], partition.Config{})
-	_, err := leader.AppendAsLeader(sized(20_000), 1, now)
+	_, err := leader.AppendAsLeader(sized(40_000), 1, now)
 	require.NoError(t, err)
 	spans, ok := leader.Lend(nil, 0, 1, 1<<20, true)
 	require.True(t, ok)
@@ -90,13 +90,13 @@ func TestOnlyWhatIsKeptIsLent(t *testing.T) {
 	require.False(t, ok, "the first of it is small")
 	spans, ok := l.Lend(nil, 1, 5, 1<<20, true)
 	require.True(t, ok)
-	require.Len(t, spans, 2, "up to what is not kept")
+	require.Equal(t, 2, len(spans), "up to what is not kept")
 	spans, ok = l.Lend(nil, 2, 5, 100, false)
 	require.True(t, ok)
-	require.Empty(t, spans, "it does not fit")
+	require.Zero(t, len(spans), "it does not fit")
 	spans, ok = l.Lend(spans, 2, 5, 100, true)
 	require.True(t, ok)
-	require.Len(t, spans, 1, "whatever its size")
+	require.Equal(t, 1, len(spans), "whatever its size")
 	_, ok = l.Lend(nil, 6, 7, 100, true)
 	require.False(t, ok, "behind the end: a reason to fail")
 	rest(l)
@@ -104,4 +104,23 @@ func TestOnlyWhatIsKeptIsLent(t *testing.T) {
 	require.False(t, ok, "it is only in the files")
 	require.EqualValues(t, 5, l.LogEndOffset())
 	require.NotZero(t, slab.Size(spans))
+}
+
+// Where a log is busy its smaller batches lie behind each other, and are lent as one.
+func TestSmallerBatchesShareASlab(t *testing.T) {
+	l := open(t, vfs.NewMem(1), partition.Config{})
+	for range 40 {
+		_, err := l.AppendAsLeader(sized(5_000), 1, now)
+		require.NoError(t, err)
+	}
+	want, err := l.Read(nil, 0, 40, 1<<20, true)
+	require.NoError(t, err)
+	spans, ok := l.Lend(nil, 0, 40, 1<<20, true)
+	require.True(t, ok)
+	require.Equal(t, 5, len(spans), "the first by itself, then thirteen to a slab of 64 KiB")
+	require.True(t, bytes.Equal(want, slab.AppendTo(nil, spans)))
+	again, ok := l.Lend(nil, 3, 40, 12_000, true)
+	require.True(t, ok)
+	require.Equal(t, 1, len(again))
+	require.Same(t, &spans[1].Bytes()[2*len(spans[0].Bytes())], &again[0].Bytes()[0])
 }
