@@ -52,6 +52,9 @@ func (t *tail) add(batch Batch, upTo, newest written, of *Tails) {
 		t.blocks = append(t.blocks, b)
 		t.size += cap(b.buf)
 	}
+	if b.kept != nil { // it had room behind larger ones
+		t.kept += len(batch)
+	}
 	b.buf = b.buf[:at]
 	b.ends = append(b.ends, end{upTo.next, at})
 	b.last = upTo

@@ -2,6 +2,7 @@ package partition_test
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -123,4 +124,25 @@ func TestSmallerBatchesShareASlab(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, 1, len(again))
 	require.Same(t, &spans[1].Bytes()[2*len(spans[0].Bytes())], &again[0].Bytes()[0])
+}
+
+// What is small lies in the slab of the larger ones before it, where there is room, and counts
+// for what the tail holds.
+func TestAMixedTailIsBounded(t *testing.T) {
+	l := open(t, vfs.NewMem(1), partition.Config{})
+	batches := slices.Repeat([][]byte{sized(4_100)}, 14)
+	batches = append(batches, sized(3_900)) // it still fits into 64 KiB
+	for range 2_500 {
+		for _, batch := range batches {
+			_, err := l.AppendAsLeader(batch, 1, now)
+			require.NoError(t, err)
+		}
+	}
+	end := l.LogEndOffset()
+	_, ok := l.Lend(nil, end-1, end, 1<<20, true)
+	require.True(t, ok, "the newest is there")
+	for back := int64(2_600); back < 6_000; back++ { // 10 MiB and more
+		_, ok := l.Lend(nil, end-back, end, 1<<20, true)
+		require.False(t, ok, "%d batches are still held", back)
+	}
 }
