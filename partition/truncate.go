@@ -29,7 +29,7 @@ func (l *Log) Truncate(to int64) (from int64, err error) {
 	if to < from {
 		err = l.truncate(to)
 	} else {
-		err = l.setEpochs(l.epochs.load().truncateFromEnd(to))
+		err = l.cutEpochs(to)
 	}
 	return from, err
 }
@@ -89,7 +89,7 @@ func (l *Log) truncate(to int64) error {
 	if err := l.syncHeld(); err != nil {
 		return err
 	}
-	if err := l.setEpochs(l.epochs.load().truncateFromEnd(end)); err != nil {
+	if err := l.cutEpochs(end); err != nil {
 		return err
 	}
 	if len(relearn) > 0 {
@@ -103,6 +103,22 @@ func (l *Log) truncate(to int64) error {
 		return l.prove(end)
 	}
 	return nil
+}
+
+// cutEpochs forgets the epochs that begin at offset or above. If none is left, their
+// checkpoint vouches no longer for what still lies below the log's start, so its milestones
+// are made durable before. Both slots are held.
+func (l *Log) cutEpochs(offset int64) error {
+	known := l.epochs.load()
+	left := known.truncateFromEnd(offset)
+	if s := l.active(); len(left) == 0 && len(known) > 0 && s.milestones.vouches {
+		s.milestones.mark(s.size.Load())
+		s.milestones.ahead.Store(true)
+		if err := l.syncHeld(); err != nil {
+			return err
+		}
+	}
+	return l.setEpochs(left)
 }
 
 // boundary finds the end of the last batch that lies wholly below to, and the offset

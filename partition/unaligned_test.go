@@ -1,6 +1,7 @@
 package partition_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -79,4 +80,31 @@ func TestProducersOfDeletedRecordsAreKnown(t *testing.T) {
 	p.duplicate(0, 2, first)
 	p.refused(6, 1, metadata.ErrOutOfOrderSequenceNumber)
 	require.EqualValues(t, 5, p.ok(5, 1).BaseOffset)
+}
+
+// Once nothing can be read of a log and no epoch is left in their checkpoint, what lies
+// below its start is vouched for all the same: a power failure does not set back its end.
+func TestWhatLiesBelowTheStartOutlivesItsEpochs(t *testing.T) {
+	for name, records := range map[string]int{"nothing is cut off": 2, "a batch is cut off": 3} {
+		t.Run(name, func(t *testing.T) {
+			disk := vfs.NewMem(0)
+			l := open(t, disk, partition.Config{})
+			require.NoError(t, l.StartEpoch(0))
+			disk.PowerLoss()
+			l = open(t, disk, partition.Config{})
+			for i := range records {
+				appendTo(t, l, 0, fmt.Sprint(i))
+			}
+			require.NoError(t, l.Sync())
+			require.NoError(t, l.SetLogStart(2))
+			_, err := l.Truncate(2)
+			require.NoError(t, err)
+			require.Empty(t, l.Epochs())
+			disk.PowerLoss()
+			l, found, err := partition.Open(disk, dir, partition.Config{})
+			require.NoError(t, err)
+			defer l.Close()
+			require.Equal(t, partition.Recovery{LogEndOffset: 2}, found)
+		})
+	}
 }
