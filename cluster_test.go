@@ -114,7 +114,7 @@ func TestSlowFollowerLeavesISR(t *testing.T) {
 		require.Len(t, c.Partition("orders", 0).ISR, 3, "it is given its time")
 		c.Must(brokersim.NotInISR("orders", 0, slow.ID()))
 		c.Must(brokersim.Committed("orders", 0, 1))
-		time.Sleep(time.Hour)
+		time.Sleep(10 * time.Minute)
 		c.Must(brokersim.FullISR())
 	})
 }

@@ -60,10 +60,10 @@ var effectsOnGroups = []effect{
 		look: func(t *testing.T, c *brokertest.C) any { return len(offsetsTopic(t, c).Partitions[0].Replicas) },
 	},
 	{
-		config: "offsets.retention.minutes", value: "60", without: "kept", with: "forgotten",
+		config: "offsets.retention.minutes", value: "3", without: "kept", with: "forgotten",
 		look: func(t *testing.T, c *brokertest.C) any {
 			require.Empty(t, commitAs(t, c, ""))
-			time.Sleep(59 * time.Minute)
+			time.Sleep(2 * time.Minute)
 			require.Equal(t, "kept", offsetAfter(t, c, 0))
 			return offsetAfter(t, c, 12*time.Minute) // they are looked at every ten
 		},
