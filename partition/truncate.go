@@ -107,11 +107,11 @@ func (l *Log) truncate(to int64) error {
 
 // cutEpochs forgets the epochs that begin at offset or above. If none is left, their
 // checkpoint vouches no longer for what still lies below the log's start, so its milestones
-// are made durable before. Both slots are held.
+// are made durable before. Those of older segments are so already. Both slots are held.
 func (l *Log) cutEpochs(offset int64) error {
 	known := l.epochs.load()
 	left := known.truncateFromEnd(offset)
-	if s := l.active(); len(left) == 0 && len(known) > 0 && s.milestones.vouches {
+	if s := l.active(); len(left) == 0 && len(known) > 0 && s.size.Load() > 0 && s.milestones.vouches {
 		s.milestones.mark(s.size.Load())
 		s.milestones.ahead.Store(true)
 		if err := l.syncHeld(); err != nil {
