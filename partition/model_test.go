@@ -268,6 +268,9 @@ func (m *model) cut(to int64) {
 		m.start, m.durable = min(m.start, m.end), m.end
 	}
 	m.cutEpochs(m.end)
+	if n := len(m.batches); len(m.epochs) == 0 && n > 0 {
+		m.assign(m.batches[n-1].LeaderEpoch(), m.start)
+	}
 }
 
 func (m *model) reset(t *rapid.T) {

@@ -1,6 +1,9 @@
 package partition
 
 import (
+	"math"
+	"slices"
+
 	"github.com/brokersim/brokersim/metadata"
 )
 
@@ -105,20 +108,42 @@ func (l *Log) truncate(to int64) error {
 	return nil
 }
 
-// cutEpochs forgets the epochs that begin at offset or above. If none is left, their
-// checkpoint vouches no longer for what still lies below the log's start, so its milestones
-// are made durable before. Those of older segments are so already. Both slots are held.
-func (l *Log) cutEpochs(offset int64) error {
-	known := l.epochs.load()
-	left := known.truncateFromEnd(offset)
-	if s := l.active(); len(left) == 0 && len(known) > 0 && s.size.Load() > 0 && s.milestones.vouches {
-		s.milestones.mark(s.size.Load())
-		s.milestones.ahead.Store(true)
-		if err := l.syncHeld(); err != nil {
-			return err
+// cutEpochs forgets the epochs that begin at end or above, where the log ends. If none is
+// left, but batches below the log's start, that is where the last one's begins, as in any
+// log whose records are all deleted: what is known of the epochs has to account for every
+// batch that there is. The slot is held.
+func (l *Log) cutEpochs(end int64) error {
+	left := l.epochs.load().truncateFromEnd(end)
+	if len(left) == 0 {
+		epoch, err := l.lastEpoch()
+		if err != nil {
+			return l.readError(err)
 		}
+		left = left.assign(epoch, l.start.Load())
 	}
 	return l.setEpochs(left)
+}
+
+// lastEpoch is the epoch of the last batch; -1 if there is no batch.
+func (l *Log) lastEpoch() (epoch int32, err error) {
+	for _, s := range slices.Backward(*l.segments.Load()) {
+		epoch = -1
+		sc := s.scan(s.index.floor(math.MaxInt32), make([]byte, locateWindow))
+		for sc.more() {
+			b, err := sc.next()
+			if err != nil {
+				return 0, err
+			}
+			epoch = b.LeaderEpoch()
+			if err := sc.pass(b); err != nil {
+				return 0, err
+			}
+		}
+		if epoch >= 0 {
+			break
+		}
+	}
+	return epoch, nil
 }
 
 // boundary finds the end of the last batch that lies wholly below to, and the offset

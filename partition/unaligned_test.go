@@ -82,29 +82,40 @@ func TestProducersOfDeletedRecordsAreKnown(t *testing.T) {
 	require.EqualValues(t, 5, p.ok(5, 1).BaseOffset)
 }
 
-// Once nothing can be read of a log and no epoch is left in their checkpoint, what lies
-// below its start is vouched for all the same: a power failure does not set back its end.
-func TestWhatLiesBelowTheStartOutlivesItsEpochs(t *testing.T) {
-	for name, records := range map[string]int{"nothing is cut off": 2, "a batch is cut off": 3} {
-		t.Run(name, func(t *testing.T) {
-			disk := vfs.NewMem(0)
-			l := open(t, disk, partition.Config{})
-			require.NoError(t, l.StartEpoch(0))
-			disk.PowerLoss()
-			l = open(t, disk, partition.Config{})
-			for i := range records {
-				appendTo(t, l, 0, fmt.Sprint(i))
-			}
-			require.NoError(t, l.Sync())
-			require.NoError(t, l.SetLogStart(2))
-			_, err := l.Truncate(2)
-			require.NoError(t, err)
-			require.Empty(t, l.Epochs())
-			disk.PowerLoss()
-			l, found, err := partition.Open(disk, dir, partition.Config{})
-			require.NoError(t, err)
-			defer l.Close()
-			require.Equal(t, partition.Recovery{LogEndOffset: 2}, found)
-		})
+// A log whose records are all deleted has batches all the same, and knows the last one's
+// epoch, however it came to that: a power failure does not set back its end.
+func TestWhatLiesBelowTheStartHasAnEpoch(t *testing.T) {
+	for name, cutOff := range map[string]func(l *partition.Log){
+		"nothing":                  func(*partition.Log) {},
+		"an epoch without records": func(l *partition.Log) { require.NoError(t, l.StartEpoch(3)) },
+		"a batch":                  func(l *partition.Log) { appendTo(t, l, 1, "c") },
+		"segments":                 func(l *partition.Log) { appendTo(t, l, 2, "c"); appendTo(t, l, 3, "d"); appendTo(t, l, 3, "e") },
+	} {
+		for _, checkpoint := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/checkpoint=%t", name, checkpoint), func(t *testing.T) {
+				disk, cfg := vfs.NewMem(0), partition.Config{SegmentBytes: 2*one + 10}
+				l := open(t, disk, cfg)
+				require.NoError(t, l.StartEpoch(0))
+				disk.PowerLoss()
+				l = open(t, disk, cfg)
+				appendTo(t, l, 0, "a")
+				appendTo(t, l, 1, "b")
+				cutOff(l)
+				require.NoError(t, l.Sync())
+				require.NoError(t, l.SetLogStart(2))
+				_, err := l.Truncate(2)
+				require.NoError(t, err)
+				require.Equal(t, []partition.EpochStart{{Epoch: 1, Offset: 2}}, l.Epochs())
+				if checkpoint {
+					require.NoError(t, l.Checkpoint(now))
+				}
+				disk.PowerLoss()
+				l, found, err := partition.Open(disk, dir, cfg)
+				require.NoError(t, err)
+				defer l.Close()
+				require.Equal(t, partition.Recovery{LogEndOffset: 2}, found)
+				require.Equal(t, []partition.EpochStart{{Epoch: 0, Offset: 0}, {Epoch: 1, Offset: 1}}, l.Epochs())
+			})
+		}
 	}
 }
