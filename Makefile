@@ -36,6 +36,10 @@ sim: ## whole clusters through misfortunes drawn from SEEDS seeds (default 100),
 fuzz: ## each fuzz target for FUZZTIME (default 30s)
 	./.ci/fuzz $(or $(FUZZTIME),30s)
 
+.PHONY: models
+models: ## the tests whose cases are drawn, each CHECKS times (default 2000; of themselves they do a hundred)
+	./.ci/models $(or $(CHECKS),2000)
+
 .PHONY: scenarios
 scenarios: ## rewrite the expectations of the scenario files; read the diff before committing it
 	$(GO) test ./replication ./coordinator/state -rewrite
