@@ -147,7 +147,7 @@ func readFile(b *testing.B, name string) (n int64) {
 func fetchAll(b *testing.B, conn *wire.Client, req *kmsg.FetchRequest, records int64) (n int64) {
 	want := &req.Topics[0].Partitions[0]
 	for want.FetchOffset = 0; want.FetchOffset < records; {
-		answer, err := conn.Borrow(context.Background(), req)
+		answer, err := conn.Borrow(context.Background(), req, 0)
 		require.NoError(b, err)
 		got := answer.Response.(*kmsg.FetchResponse).Topics[0].Partitions[0]
 		require.NoError(b, kerr.ErrorForCode(got.ErrorCode))

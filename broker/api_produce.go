@@ -65,7 +65,6 @@ func (b *Broker) produce(ctx context.Context, r *wire.Request, req *kmsg.Produce
 	case !appended || req.Acks == 1 && synced == nil:
 		return wire.Reply{Response: b.produceResponse(r, req, results)}
 	case synced == nil && settled(results):
-		awaitCommitted(ctx, results, deadline)
 		return wire.Reply{Response: b.produceResponse(r, req, results)}
 	}
 	return wire.Reply{Later: func() kmsg.Response {
@@ -99,10 +98,15 @@ func awaitSynced(results []produced) (join func()) {
 	return join
 }
 
-// settled reports whether there is nothing to wait for.
+// settled reports whether there is nothing to wait for. Then results say how it ended.
 func settled(results []produced) bool {
 	for i := range results {
-		if p := &results[i]; p.err == nil && !p.replica.Settled(p.appended) {
+		p := &results[i]
+		if p.err != nil {
+			continue
+		}
+		var ended bool
+		if ended, p.err = p.replica.Settled(p.appended); !ended {
 			return false
 		}
 	}

@@ -63,9 +63,7 @@ func (p *peer) Fetch(ctx context.Context, req replication.FetchRequest) (replica
 	if err != nil {
 		return replication.FetchResponse{}, err
 	}
-	call, cancel := context.WithTimeout(ctx, req.MaxWait+fetchPatience)
-	defer cancel()
-	got, err := p.client.Borrow(call, peerRequest(p.self, p.epoch(), id, epoch, req))
+	got, err := p.client.Borrow(ctx, peerRequest(p.self, p.epoch(), id, epoch, req), req.MaxWait+fetchPatience)
 	if err == nil {
 		p.newest = got
 		var answer replication.FetchResponse
@@ -74,10 +72,6 @@ func (p *peer) Fetch(ctx context.Context, req replication.FetchRequest) (replica
 		}
 	}
 	p.session.lost()
-	if call.Err() != nil {
-		// The leader still has the request, and would answer the next one after it.
-		p.client.Disconnect()
-	}
 	return replication.FetchResponse{}, err
 }
 

@@ -6,9 +6,9 @@ import (
 	"github.com/brokersim/brokersim/internal/slab"
 )
 
-// keptBatch is from which size on a batch gets a slab of its own, if the disk can
+// keptBatch is from which size on a batch lies in a slab, if the disk can
 // keep that.
-const keptBatch = 4 << 10
+const keptBatch = 1 << 10
 
 // keptLent is how much of that stays in a tail. It takes no memory, since the disk has
 // it, too; but a follower that finds it there need not copy and check it.

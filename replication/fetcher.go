@@ -44,6 +44,8 @@ type Fetcher struct {
 	interrupt context.CancelFunc                   // ends the fetch that is under way
 
 	// Of Run's goroutine alone.
+	call    context.Context // of all fetches until one is interrupted
+	hangUp  context.CancelFunc
 	copies  map[metadata.TopicPartition]*remoteCopy
 	look    []*remoteCopy // to look at before the next request
 	resting []rest        // after an error, by their ends; some were ended early
@@ -96,14 +98,10 @@ func (f *Fetcher) Note(id metadata.TopicPartition, r *Replica) {
 func (f *Fetcher) Heed() {
 	f.mu.Lock()
 	f.urgent = len(f.news) > 0 // else it was heard already
-	interrupt := f.interrupt
-	if !f.urgent {
-		interrupt = nil
+	if f.urgent && f.interrupt != nil {
+		f.interrupt() // and not a later one
 	}
 	f.mu.Unlock()
-	if interrupt != nil {
-		interrupt()
-	}
 	select {
 	case f.wake <- struct{}{}:
 	default:
@@ -114,6 +112,8 @@ func (f *Fetcher) Heed() {
 // returns why it ended.
 func (f *Fetcher) Run(ctx context.Context) error {
 	defer f.cfg.Endpoint.Close()
+	ctx, done := context.WithCancel(ctx)
+	defer done()
 	for {
 		if err := f.round(ctx); err != nil {
 			return err
@@ -134,14 +134,12 @@ func (f *Fetcher) round(ctx context.Context) error {
 		f.gone = req.Forgotten
 		return f.sleep(ctx, f.untilRoused(now))
 	}
-	call, end := f.begin(ctx)
-	if call == nil {
+	if !f.begin(ctx) {
 		f.full = true // what req said was not sent
 		return nil
 	}
-	ans, err := f.cfg.Endpoint.Fetch(call, req)
-	interrupted := call.Err() != nil
-	end()
+	ans, err := f.cfg.Endpoint.Fetch(f.call, req)
+	interrupted := f.end()
 	if err != nil {
 		return f.broken(ctx, err, interrupted)
 	}
@@ -162,22 +160,26 @@ func (f *Fetcher) keepStarts() error {
 	return f.cfg.Starts.Keep()
 }
 
-// begin makes the fetch interruptible; call is nil if there is urgent news already.
-func (f *Fetcher) begin(ctx context.Context) (call context.Context, end func()) {
-	call, cancel := context.WithCancel(ctx)
+// begin makes the next fetch interruptible. It returns false if there is urgent news already.
+func (f *Fetcher) begin(ctx context.Context) bool {
+	if f.call == nil || f.call.Err() != nil {
+		f.call, f.hangUp = context.WithCancel(ctx)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.urgent {
-		cancel()
-		return nil, nil
+		return false
 	}
-	f.interrupt = cancel
-	return call, func() {
-		f.mu.Lock()
-		f.interrupt = nil
-		f.mu.Unlock()
-		cancel()
-	}
+	f.interrupt = f.hangUp
+	return true
+}
+
+// end is the end of the fetch that begin was for, and says whether it was interrupted.
+func (f *Fetcher) end() (interrupted bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.interrupt = nil
+	return f.call.Err() != nil
 }
 
 // answered does what the leader's answer for one partition asks for.

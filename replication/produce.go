@@ -154,16 +154,25 @@ func (r *Replica) AwaitCommitted(ctx context.Context, a Appended) error {
 	if err := r.AwaitSynced(a); err != nil {
 		return err
 	}
-	if err := r.marks.Wait(ctx, a.Epoch, a.LastOffset+1); err != nil {
-		return fmt.Errorf("%s at offset %d, leader epoch %d: %w", r, a.BaseOffset, a.Epoch, err)
-	}
-	return nil
+	return r.uncommitted(a, r.marks.Wait(ctx, a.Epoch, a.LastOffset+1))
 }
 
-// Settled reports whether AwaitCommitted would return at once: always after an append to the
-// only replica that is in sync, unless a sync is owed.
-func (r *Replica) Settled(a Appended) bool {
-	return !a.SyncOwed() && r.marks.ended(goal{a.Epoch, a.LastOffset + 1, guard.MinISRAfterAppend.Holds()})
+// Settled reports whether AwaitCommitted would return at once, and what: always after an append
+// to the only replica that is in sync, unless a sync is owed.
+func (r *Replica) Settled(a Appended) (settled bool, err error) {
+	if a.SyncOwed() {
+		return false, nil
+	}
+	settled, err = r.marks.ended(goal{a.Epoch, a.LastOffset + 1, guard.MinISRAfterAppend.Holds()})
+	return settled, r.uncommitted(a, err)
+}
+
+// uncommitted says of what was appended why nobody knows whether it is committed.
+func (r *Replica) uncommitted(a Appended, why error) error {
+	if why == nil {
+		return nil
+	}
+	return fmt.Errorf("%s at offset %d, leader epoch %d: %w", r, a.BaseOffset, a.Epoch, why)
 }
 
 // AwaitPassed waits until the high watermark of a leader epoch has reached an offset,

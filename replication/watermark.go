@@ -77,12 +77,11 @@ func (w *Watermark) wait(ctx context.Context, epoch int32, offset int64, minISR 
 	}
 }
 
-// ended reports whether a wait for g would end at once.
-func (w *Watermark) ended(g goal) bool {
+// ended reports whether a wait for g would end at once, and how.
+func (w *Watermark) ended(g goal) (ended bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	ends, _ := g.ends(w.mark)
-	return ends
+	return g.ends(w.mark)
 }
 
 // A goal is what somebody waits for.

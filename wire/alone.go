@@ -4,32 +4,67 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// askAndRead is roundTrip for a connection that nobody else uses: the caller reads, too.
-// If lend is set, what is lent is not in the frame, but in the connection's loan.
-func (c *clientConn) askAndRead(ctx context.Context, req kmsg.Request, lend bool) (*[]byte, error) {
-	ended := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		c.fail(context.Cause(ctx)) // ends the read, and the write
-		close(ended)
-	})
-	frame, err := c.exchange(req, lend)
-	if !stop() {
-		<-ended
-		giveBuffer(frame) // it came, and the connection is gone
+// askAndRead is roundTrip for a connection that nobody else uses: the caller reads, too, no
+// longer than within, if that is not 0. If lend is set, what is lent is not in the frame, but in
+// the connection's loan.
+func (c *clientConn) askAndRead(ctx context.Context, req kmsg.Request, within time.Duration, lend bool) (*[]byte, error) {
+	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
+	}
+	c.heed(ctx)
+	var deadline time.Time
+	if within > 0 {
+		deadline = time.Now().Add(within)
+	}
+	err := c.nc.SetDeadline(deadline)
+	var frame *[]byte
+	if err == nil {
+		frame, err = c.exchange(req, lend)
 	}
 	if err != nil {
 		c.fail(err)
 	}
-	if c.broken() { // perhaps by Close: what came then may be the answer to a client that went away
-		giveBuffer(frame)
-		return nil, c.err
+	ended := ctx.Err() != nil
+	if !ended && !c.broken() { // perhaps by Close: what came then may be the answer to a client that went away
+		return frame, nil
 	}
-	return frame, nil
+	c.heed(nil)
+	giveBuffer(frame)
+	if ended {
+		return nil, context.Cause(ctx)
+	}
+	return nil, c.err
+}
+
+// A leash has the end of a context end a connection.
+type leash struct {
+	ctx   context.Context
+	stop  func() bool
+	ended chan struct{} // closed when it has
+}
+
+// heed puts the connection on the leash of ctx, which stays for the next requests that have
+// the same, or of none. It joins the end of the one before, if that came.
+func (c *clientConn) heed(ctx context.Context) {
+	if c.leash.ctx == ctx {
+		return
+	}
+	if c.leash.ctx != nil && !c.leash.stop() {
+		<-c.leash.ended
+	}
+	if c.leash = (leash{ctx: ctx}); ctx == nil {
+		return
+	}
+	ended := make(chan struct{})
+	c.leash.ended, c.leash.stop = ended, context.AfterFunc(ctx, func() {
+		defer close(ended)
+		c.fail(context.Cause(ctx)) // ends the read, and the write
+	})
 }
 
 func (c *clientConn) exchange(req kmsg.Request, lend bool) (frame *[]byte, err error) {

@@ -48,7 +48,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 			defer client.Close()
 			b.ReportAllocs()
 			for b.Loop() {
-				answer, err := client.Borrow(b.Context(), c.req)
+				answer, err := client.Borrow(b.Context(), c.req, 0)
 				require.NoError(b, err)
 				answer.GiveBack()
 			}

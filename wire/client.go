@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -55,7 +56,7 @@ func NewClient(cfg ClientConfig) *Client {
 // may have it yet. When ctx ends Do returns, and the connection stays usable.
 // A produce request with acks=0 returns a nil response at once.
 func (c *Client) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
-	conn, frame, err := c.exchange(ctx, req, false)
+	conn, frame, err := c.exchange(ctx, req, 0, false)
 	if frame == nil {
 		return nil, err
 	}
@@ -68,10 +69,11 @@ func (c *Client) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error
 }
 
 // Borrow is Do for large responses. The records of a fetch are not copied if the connection
-// lends them, and the client is for one request at a time.
-func (c *Client) Borrow(ctx context.Context, req kmsg.Request) (Borrowed, error) {
+// lends them, and the client is for one request at a time. Such a client also gives a connection
+// up that takes longer than within, if that is not 0.
+func (c *Client) Borrow(ctx context.Context, req kmsg.Request, within time.Duration) (Borrowed, error) {
 	_, isFetch := req.(*kmsg.FetchRequest)
-	conn, frame, err := c.exchange(ctx, req, isFetch)
+	conn, frame, err := c.exchange(ctx, req, within, isFetch)
 	if frame == nil {
 		return Borrowed{}, err
 	}
@@ -88,10 +90,10 @@ func (c *Client) Borrow(ctx context.Context, req kmsg.Request) (Borrowed, error)
 
 // exchange sends a request and returns the frame of its answer, nil if it has none. If lend
 // is set, what of it is lent may be missing: then it is in the connection's loan.
-func (c *Client) exchange(ctx context.Context, req kmsg.Request, lend bool) (conn *clientConn, frame *[]byte, err error) {
-	if conn, err = c.connected(ctx); err == nil {
+func (c *Client) exchange(ctx context.Context, req kmsg.Request, within time.Duration, lend bool) (conn *clientConn, frame *[]byte, err error) {
+	if conn, err = c.connected(ctx, within); err == nil {
 		if c.cfg.OneAtATime {
-			frame, err = conn.askAndRead(ctx, req, lend)
+			frame, err = conn.askAndRead(ctx, req, within, lend)
 		} else {
 			frame, err = conn.roundTrip(ctx, req)
 		}
@@ -102,8 +104,9 @@ func (c *Client) exchange(ctx context.Context, req kmsg.Request, lend bool) (con
 	return conn, frame, nil
 }
 
-// connected returns a connection that works as far as is known.
-func (c *Client) connected(ctx context.Context) (*clientConn, error) {
+// connected returns a connection that works as far as is known. A dial takes no longer than
+// within, if that is not 0.
+func (c *Client) connected(ctx context.Context, within time.Duration) (*clientConn, error) {
 	if conn, err := c.current(); conn != nil || err != nil {
 		return conn, err
 	}
@@ -117,6 +120,11 @@ func (c *Client) connected(ctx context.Context) (*clientConn, error) {
 	}
 	if conn, err := c.current(); conn != nil || err != nil {
 		return conn, err // somebody else's dial
+	}
+	if within > 0 {
+		var late context.CancelFunc
+		ctx, late = context.WithTimeout(ctx, within)
+		defer late()
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -198,6 +199,15 @@ func TestClientOneAtATime(t *testing.T) {
 		dialled = dials.Load()
 		client.Disconnect()
 		good(dialled + 1)
+		began = time.Now()
+		_, err = client.Borrow(t.Context(), ask("never"), 7*time.Second)
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.Equal(t, 7*time.Second, time.Since(began))
+		good(dialled + 2)
+		_, err = client.Borrow(t.Context(), ask("good"), time.Second)
+		require.NoError(t, err)
+		time.Sleep(time.Minute) // no request is late
+		good(dialled + 2)
 
 		var wg sync.WaitGroup
 		wg.Go(func() {

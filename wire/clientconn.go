@@ -29,7 +29,10 @@ type clientConn struct {
 	done     chan struct{} // closed when the connection is broken
 	reader   io.Reader     // of whoever reads
 	head     [4]byte       // of its frames
-	loan     loan          // of the newest answer, if there is one request at a time
+
+	// If there is one request at a time, its caller's.
+	loan  loan // of the newest answer
+	leash leash
 
 	mu        sync.Mutex
 	err       error // why it is broken

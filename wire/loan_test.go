@@ -56,7 +56,7 @@ func TestRecordsArriveInTheSameMemory(t *testing.T) {
 		defer many.Close()
 		for _, version := range []int16{4, 11, 12, 18, 18} {
 			req := &kmsg.FetchRequest{Version: version}
-			got, err := client.Borrow(t.Context(), req)
+			got, err := client.Borrow(t.Context(), req, 0)
 			require.NoError(t, err)
 			require.Len(t, got.Records, len(records))
 			for i, want := range records {
@@ -76,7 +76,7 @@ func TestRecordsArriveInTheSameMemory(t *testing.T) {
 			}
 			got.GiveBack()
 
-			other, err := many.Borrow(t.Context(), req)
+			other, err := many.Borrow(t.Context(), req, 0)
 			require.NoError(t, err)
 			whole, err := client.Do(t.Context(), req)
 			require.NoError(t, err)
@@ -134,11 +134,11 @@ func TestRecordsOfALaterReply(t *testing.T) {
 	inBubble(t, ServerConfig{Handler: handler, Versions: anyVersion}, func(r *rig) {
 		client := NewClient(ClientConfig{Dial: r.dial, OneAtATime: true})
 		defer client.Close()
-		got, err := client.Borrow(r.t.Context(), &kmsg.FetchRequest{Version: 12})
+		got, err := client.Borrow(r.t.Context(), &kmsg.FetchRequest{Version: 12}, 0)
 		require.NoError(r.t, err)
 		require.Equal(r.t, [][]slab.Span{{s}}, got.Records)
 		partitionsSaid = 2
-		_, err = client.Borrow(r.t.Context(), &kmsg.FetchRequest{Version: 12})
+		_, err = client.Borrow(r.t.Context(), &kmsg.FetchRequest{Version: 12}, 0)
 		require.ErrorIs(r.t, err, io.ErrUnexpectedEOF)
 	})
 }
@@ -152,7 +152,7 @@ func TestAnAnswerMayBeLentFromItsBeginning(t *testing.T) {
 		for at := range 12 {
 			nc := &script{spans: mixed(frame, at, len(frame))}
 			client := NewClient(ClientConfig{OneAtATime: true, Dial: func(context.Context) (net.Conn, error) { return nc, nil }})
-			got, err := client.Borrow(t.Context(), &kmsg.FetchRequest{Version: 12})
+			got, err := client.Borrow(t.Context(), &kmsg.FetchRequest{Version: 12}, 0)
 			if wants != "" {
 				require.ErrorContains(t, err, wants)
 				continue

@@ -14,7 +14,7 @@ import (
 
 // spliced is how many bytes of records make it worth while to send a response in
 // pieces.
-const spliced = 4 << 10
+const spliced = 1 << 10
 
 // A letter is a response as it is sent: one frame, in pieces, so that the records of
 // a fetch are not copied once more to stand between the fields of their response.

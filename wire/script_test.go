@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -20,6 +21,7 @@ type script struct {
 
 func (s *script) Write(b []byte) (int, error) { return len(b), nil }
 func (s *script) Close() error                { return nil }
+func (s *script) SetDeadline(time.Time) error { return nil }
 func (s *script) RemoteAddr() net.Addr        { return &net.TCPAddr{} }
 
 func (s *script) ReadSpan(b []byte) (n int, lent slab.Span, err error) {

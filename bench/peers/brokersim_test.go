@@ -19,7 +19,7 @@ var quiet = brokersim.Logger(slog.New(slog.DiscardHandler))
 func ours(rf int, where string, opts ...brokersim.Option) contender {
 	promise := fmt.Sprintf("on %d of 3 brokers, each with a log of its own, written to %s; not synced", rf, where)
 	if where == "memory" && rf > 1 {
-		promise += "; each has checked what it has, and the bytes of batches from 4 KiB on are there once for all of them"
+		promise += "; each has checked what it has, and the bytes of batches from 1 KiB on are there once for all of them"
 	}
 	return contender{
 		name:    fmt.Sprintf("brokersim-rf%d", rf),
