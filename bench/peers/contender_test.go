@@ -1,6 +1,9 @@
 package peers
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 const topic = "orders"
 
@@ -39,7 +42,7 @@ func (h heap) against(b *testing.B, contenders []contender, partitions int, ask 
 					b.Skipf("%s is left out: %s", who.name, why)
 				}
 			}
-			h.prepare()
+			h.prepare(b, strings.Contains(b.Name(), "/on=disk/"))
 			c := who.start(b, partitions)
 			defer c.close()
 			ask(b, c)

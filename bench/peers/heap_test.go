@@ -1,11 +1,15 @@
 package peers
 
 import (
+	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // A heap is what memory the process has when a load begins. The first touch of a page that
@@ -18,7 +22,14 @@ const (
 	used  heap = "used" // the process has had 2 GiB before
 )
 
-func (h heap) prepare() {
+// prepare makes the heap so. The page cache of who writes to a disk has been used before in
+// any case, and owes the disk nothing: the kernel slows writers down, tenfold here, once it
+// owes a tenth of the memory.
+func (h heap) prepare(b *testing.B, disk bool) {
+	if disk {
+		touchPageCache(b)
+	}
+	syscall.Sync()
 	if h == fresh {
 		debug.FreeOSMemory()
 		return
@@ -34,6 +45,19 @@ func (h heap) prepare() {
 	runtime.KeepAlive(held)
 	clear(held[:])
 	runtime.GC()
+}
+
+// touchPageCache has the kernel use as much memory for a file as three copies of a load are.
+func touchPageCache(b *testing.B) {
+	f, err := os.Create(filepath.Join(b.TempDir(), "touched"))
+	require.NoError(b, err)
+	defer os.Remove(f.Name())
+	defer f.Close()
+	chunk := make([]byte, 1<<20)
+	for range 1 << 10 {
+		_, err := f.Write(chunk)
+		require.NoError(b, err)
+	}
 }
 
 // cpuTime is what the process has used of all cores: server, client and all.
