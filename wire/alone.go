@@ -33,7 +33,7 @@ func (c *clientConn) askAndRead(ctx context.Context, req kmsg.Request, within ti
 	if !ended && !c.broken() { // perhaps by Close: what came then may be the answer to a client that went away
 		return frame, nil
 	}
-	c.heed(nil)
+	c.unleash()
 	giveBuffer(frame)
 	if ended {
 		return nil, context.Cause(ctx)
@@ -49,22 +49,26 @@ type leash struct {
 }
 
 // heed puts the connection on the leash of ctx, which stays for the next requests that have
-// the same, or of none. It joins the end of the one before, if that came.
+// the same.
 func (c *clientConn) heed(ctx context.Context) {
 	if c.leash.ctx == ctx {
 		return
 	}
-	if c.leash.ctx != nil && !c.leash.stop() {
-		<-c.leash.ended
-	}
-	if c.leash = (leash{ctx: ctx}); ctx == nil {
-		return
-	}
+	c.unleash()
 	ended := make(chan struct{})
-	c.leash.ended, c.leash.stop = ended, context.AfterFunc(ctx, func() {
+	stop := context.AfterFunc(ctx, func() {
 		defer close(ended)
 		c.fail(context.Cause(ctx)) // ends the read, and the write
 	})
+	c.leash = leash{ctx, stop, ended}
+}
+
+// unleash ends what heed began. It joins the end of the connection, if that came.
+func (c *clientConn) unleash() {
+	if c.leash.ctx != nil && !c.leash.stop() {
+		<-c.leash.ended
+	}
+	c.leash = leash{}
 }
 
 func (c *clientConn) exchange(req kmsg.Request, lend bool) (frame *[]byte, err error) {
