@@ -184,10 +184,10 @@ func hosts(im *metadata.Image, tp metadata.TopicPartition, broker int32) bool {
 func (t *replicaTable) host(topic *metadata.Topic, tp metadata.TopicPartition, state metadata.Partition) (*hosted, error) {
 	name := topicPartition{topic.Name, tp.Partition}
 	mark := t.watermarks[name]
-	delete(t.watermarks, name) // what comes later under this name is another topic's
 	if err := t.missing(name, topic.ID, state, mark); err != nil {
 		return nil, err
 	}
+	delete(t.watermarks, name) // what comes later under this name is another topic's
 	h, unread := &hosted{dir: name.String(), leader: metadata.NoLeader}, int64(0)
 	config := t.cfg.Config.Topic(topic.Configs)
 	h.config.Store(&config)
