@@ -48,13 +48,12 @@ type leash struct {
 	ended chan struct{} // closed when it has
 }
 
-// heed puts the connection on the leash of ctx, which stays for the next requests that have
-// the same.
+// heed puts the connection, which has settled, on the leash of ctx. It stays for the next
+// requests that have the same.
 func (c *clientConn) heed(ctx context.Context) {
 	if c.leash.ctx == ctx {
 		return
 	}
-	c.unleash()
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(ended)

@@ -91,6 +91,9 @@ func (c *Client) Borrow(ctx context.Context, req kmsg.Request, within time.Durat
 // exchange sends a request and returns the frame of its answer, nil if it has none. If lend
 // is set, what of it is lent may be missing: then it is in the connection's loan.
 func (c *Client) exchange(ctx context.Context, req kmsg.Request, within time.Duration, lend bool) (conn *clientConn, frame *[]byte, err error) {
+	if c.cfg.OneAtATime {
+		c.settle(ctx)
+	}
 	if conn, err = c.connected(ctx, within); err == nil {
 		if c.cfg.OneAtATime {
 			frame, err = conn.askAndRead(ctx, req, within, lend)
@@ -102,6 +105,17 @@ func (c *Client) exchange(ctx context.Context, req kmsg.Request, within time.Dur
 		return nil, nil, fmt.Errorf("%s: %w", keyName(req.Key()), err)
 	}
 	return conn, frame, nil
+}
+
+// settle lets the end of the request before, if that has come, end the connection first, and not
+// the request that is made with ctx.
+func (c *Client) settle(ctx context.Context) {
+	c.mu.Lock()
+	conn := c.link
+	c.mu.Unlock()
+	if conn != nil && conn.leash.ctx != ctx {
+		conn.unleash()
+	}
 }
 
 // connected returns a connection that works as far as is known. A dial takes no longer than

@@ -209,6 +209,15 @@ func TestClientOneAtATime(t *testing.T) {
 		time.Sleep(time.Minute) // no request is late
 		good(dialled + 2)
 
+		for range 20 { // what ends after its request takes the connection with it, and no other request
+			ctx, cancel := context.WithCancel(t.Context())
+			_, err := client.Do(ctx, ask("good"))
+			require.NoError(t, err)
+			cancel()
+			_, err = client.Do(t.Context(), ask("good"))
+			require.NoError(t, err)
+		}
+
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			_, err := client.Do(t.Context(), ask("never"))

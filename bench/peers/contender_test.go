@@ -1,9 +1,6 @@
 package peers
 
-import (
-	"strings"
-	"testing"
-)
+import "testing"
 
 const topic = "orders"
 
@@ -42,7 +39,7 @@ func (h heap) against(b *testing.B, contenders []contender, partitions int, ask 
 					b.Skipf("%s is left out: %s", who.name, why)
 				}
 			}
-			h.prepare(b, strings.HasPrefix(b.Name(), "BenchmarkProduce") && strings.Contains(b.Name(), "/on=disk/")) // others write little
+			h.prepare()
 			c := who.start(b, partitions)
 			defer c.close()
 			ask(b, c)

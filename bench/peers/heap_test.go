@@ -22,13 +22,9 @@ const (
 	used  heap = "used" // the process has had 2 GiB before
 )
 
-// prepare makes the heap so. The page cache of who writes to a disk has been used before in
-// any case, and owes the disk nothing: the kernel slows writers down, tenfold here, once it
-// owes a tenth of the memory.
-func (h heap) prepare(b *testing.B, disk bool) {
-	if disk {
-		touchPageCache(b)
-	}
+// prepare makes the heap so. Nobody owes the disk anything then: the kernel slows writers
+// down, tenfold here, once a tenth of the memory is owed.
+func (h heap) prepare() {
 	syscall.Sync()
 	if h == fresh {
 		debug.FreeOSMemory()
@@ -47,7 +43,8 @@ func (h heap) prepare(b *testing.B, disk bool) {
 	runtime.GC()
 }
 
-// touchPageCache has the kernel use as much memory for a file as three copies of a load are.
+// touchPageCache has the kernel use as much memory for a file as three copies of a load are:
+// the first touch of a page costs it as much as it does a heap.
 func touchPageCache(b *testing.B) {
 	f, err := os.Create(filepath.Join(b.TempDir(), "touched"))
 	require.NoError(b, err)

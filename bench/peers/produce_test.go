@@ -3,6 +3,7 @@ package peers
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,7 +22,7 @@ func BenchmarkProduce(b *testing.B) {
 	for _, size := range []int{100, 1 << 10, 16 << 10, 128 << 10} {
 		ask := func(heap heap, where string, who ...contender) {
 			b.Run(fmt.Sprintf("record=%s/on=%s/heap=%s", sized(size), where, heap), func(b *testing.B) {
-				heap.against(b, who, partitions, func(b *testing.B, c cluster) { produce(b, c, size, 256<<20) })
+				heap.against(b, who, partitions, func(b *testing.B, c cluster) { produce(b, c, where, size, 256<<20) })
 			})
 		}
 		ask(used, "memory/net=tcp", tcp...)
@@ -40,7 +41,7 @@ func BenchmarkProduceReplicated(b *testing.B) {
 	for _, size := range []int{100, 1 << 10, 16 << 10} {
 		for _, where := range []string{"memory", "disk"} {
 			b.Run(fmt.Sprintf("record=%s/on=%s", sized(size), where), func(b *testing.B) {
-				used.against(b, replicated(where), partitions, func(b *testing.B, c cluster) { produce(b, c, size, 64<<20) })
+				used.against(b, replicated(where), partitions, func(b *testing.B, c cluster) { produce(b, c, where, size, 64<<20) })
 			})
 		}
 	}
@@ -54,7 +55,10 @@ func replicated(where string) []contender {
 	return []contender{ours(3, where), nats(where), kafka()}
 }
 
-func produce(b *testing.B, c cluster, size, load int) {
+func produce(b *testing.B, c cluster, where string, size, load int) {
+	if strings.HasPrefix(where, "disk") {
+		touchPageCache(b)
+	}
 	p := c.producer(b)
 	defer p.close()
 	records := min(load/size, load>>7)
